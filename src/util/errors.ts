@@ -1,0 +1,93 @@
+import { ERROR_CODES, type ErrorCode } from "./codes.ts";
+
+/** Where something went wrong; every field that is known is given. */
+export interface ErrorPlace {
+  readonly file?: string;
+  readonly node?: string;
+  readonly op?: string;
+  readonly pass?: string;
+  readonly target?: string;
+}
+
+export interface ErrorOptions {
+  readonly at?: ErrorPlace;
+  /** What to do about it, as a full sentence or a command. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+  /** Everything that is wrong when there is more than one problem. */
+  readonly problems?: readonly Problem[];
+}
+
+/** One of several problems that are reported together. */
+export interface Problem {
+  readonly message: string;
+  readonly at?: ErrorPlace;
+  readonly hint?: string;
+}
+
+/** The one error class of hone. `code` is documented in docs/errors.md. */
+export class HoneError extends Error {
+  override readonly name = "HoneError";
+  readonly code: ErrorCode;
+  readonly at: ErrorPlace;
+  readonly hint: string | undefined;
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.at = options.at ?? {};
+    this.hint = options.hint;
+    this.problems = options.problems ?? [];
+  }
+
+  /** The process exit code that the command line answers with. */
+  get exitCode(): number {
+    return ERROR_CODES[this.code].exit;
+  }
+
+  /** Message, place, problems and hint as a person reads them, several lines. */
+  describe(): string {
+    const lines = [`${this.message}${placeText(this.at)}`];
+    for (const p of this.problems) lines.push(`  - ${p.message}${placeText(p.at ?? {})}${p.hint ? ` (${p.hint})` : ""}`);
+    if (this.hint) lines.push(`hint: ${this.hint}`);
+    return lines.join("\n");
+  }
+}
+
+function placeText(at: ErrorPlace): string {
+  const parts = Object.entries(at)
+    .filter(([, v]) => v !== undefined && v !== "")
+    .map(([k, v]) => `${k} ${String(v)}`);
+  return parts.length > 0 ? ` [${parts.join(", ")}]` : "";
+}
+
+/** The same error with more of its place known; fields it already has win. */
+export function locate(error: unknown, at: ErrorPlace): unknown {
+  if (!(error instanceof HoneError)) return error;
+  const { hint, problems, cause } = error;
+  return new HoneError(error.code, error.message, {
+    at: { ...at, ...error.at },
+    problems,
+    ...(hint === undefined ? {} : { hint }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** Marks a bug of hone's own: what is asserted can only fail if hone is wrong. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) {
+    throw new HoneError("internal", `invariant broken: ${message}`, { hint: "This is a bug in hone. Please report it with the model." });
+  }
+}
+
+/** For the default branch of a switch that must know every case. */
+export function unreachable(value: never): never {
+  throw new HoneError("internal", `unreachable case: ${JSON.stringify(value)}`);
+}
+
+/** The value, or an internal error that says what was missing. */
+export function must<T>(value: T | undefined | null, what: string): T {
+  invariant(value !== undefined && value !== null, `missing ${what}`);
+  return value;
+}
