@@ -15,10 +15,8 @@ export function ensureInstalled() {
   if (installMatchesLock()) return;
   say("installing packages (first run, or package-lock.json changed) ...");
   const npm = process.env.npm_execpath?.endsWith("npm-cli.js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
-  // onnxruntime-node would otherwise fetch its 300 MB CUDA provider, which nothing here uses.
-  const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" };
   const args = [...npm.slice(1), "ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
-  const { status } = spawnSync(npm[0], args, { cwd: root, env, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+  const { status } = spawnSync(npm[0], args, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
   if (status !== 0) fail("npm ci failed: see its messages above");
 }
 
