@@ -1,4 +1,5 @@
 const word = new DataView(new ArrayBuffer(4));
+const double = new DataView(new ArrayBuffer(8));
 
 /** IEEE 754 binary16 bits to a number. */
 export function fromFloat16(bits: number): number {
@@ -17,9 +18,14 @@ export function toFloat16(value: number): number {
   if (Number.isNaN(value)) return 0x7e00;
   if (a >= 65520) return sign | 0x7c00;
   if (a < 2 ** -14) return sign | roundEven(a * 2 ** 24);
-  const exponent =
-    Math.floor(Math.log2(a)) + (a >= 2 ** (Math.floor(Math.log2(a)) + 1) ? 1 : 0) - (a < 2 ** Math.floor(Math.log2(a)) ? 1 : 0);
+  const exponent = exponentOf(a);
   return sign | (((exponent + 15) << 10) + roundEven((a / 2 ** exponent - 1) * 1024));
+}
+
+/** floor(log2(a)) of a positive normal number, exactly: Math.log2 may round up to the next integer. */
+function exponentOf(a: number): number {
+  double.setFloat64(0, a);
+  return (double.getUint16(0) >> 4) - 1023;
 }
 
 /** bfloat16 bits to a number. */
@@ -36,11 +42,11 @@ export function toBFloat16(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
-/** Rounds half to even, as IEEE 754 does by default. */
+/** Rounds half to even, as IEEE 754 does by default; keeps the sign of a zero, as C's nearbyint does. */
 export function roundEven(value: number): number {
   const floor = Math.floor(value);
   const diff = value - floor;
-  if (diff < 0.5) return floor;
-  if (diff > 0.5) return floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
+  const up = diff > 0.5 || (diff === 0.5 && floor % 2 !== 0);
+  const rounded = up ? floor + 1 : floor;
+  return rounded === 0 && value < 0 ? -0 : rounded;
 }

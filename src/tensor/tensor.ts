@@ -16,6 +16,15 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((n, d) => n * d, 1);
 }
 
+/** As elementCount; throws `graph.shape` unless every dim is a whole number >= 0 and the product is exact. */
+function checkedCount(type: DType, dims: readonly number[]): number {
+  const n = elementCount(dims);
+  if (dims.some((d) => !Number.isInteger(d) || d < 0) || !Number.isSafeInteger(n * DTYPES[type].bytes)) {
+    throw new HoneError("graph.shape", `${type}[${dims.join(",")}] is not a shape that memory can hold`);
+  }
+  return n;
+}
+
 /** Row-major strides in elements. */
 export function stridesOf(dims: readonly number[]): number[] {
   const strides = new Array<number>(dims.length).fill(1);
@@ -29,15 +38,16 @@ export function tensor(type: DType, dims: readonly number[], data: TypedArray): 
   if (!(data instanceof info.array)) {
     throw new HoneError("graph.shape", `a ${type} tensor needs a ${info.array.name}, got a ${data.constructor.name}`);
   }
-  if (data.length !== elementCount(dims)) {
-    throw new HoneError("graph.shape", `${type}[${dims.join(",")}] has ${elementCount(dims)} elements, the data ${data.length}`);
+  const n = checkedCount(type, dims);
+  if (data.length !== n) {
+    throw new HoneError("graph.shape", `${type}[${dims.join(",")}] has ${n} elements, the data ${data.length}`);
   }
   return { type, dims, data };
 }
 
-/** A tensor of zeros. */
+/** A tensor of zeros. Throws `graph.shape` when dims are not whole numbers >= 0. */
 export function zeros(type: DType, dims: readonly number[]): Tensor {
-  const n = elementCount(dims);
+  const n = checkedCount(type, dims);
   return { type, dims, data: viewOf(type, new ArrayBuffer(n * DTYPES[type].bytes), 0, n) };
 }
 

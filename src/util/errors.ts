@@ -83,7 +83,16 @@ export function invariant(condition: unknown, message: string): asserts conditio
 
 /** For the default branch of a switch that must know every case. */
 export function unreachable(value: never): never {
-  throw new HoneError("internal", `unreachable case: ${JSON.stringify(value)}`);
+  throw new HoneError("internal", `unreachable case: ${inspect(value)}`);
+}
+
+/** A value as text for a message; JSON has no words for bigints and cycles. */
+function inspect(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return String(value);
+  }
 }
 
 /** The value, or an internal error that says what was missing. */
