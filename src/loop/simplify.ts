@@ -1,0 +1,177 @@
+/**
+ * Simplification of index arithmetic by intervals: with the range of every loop variable known, comparisons that always
+ * hold vanish, and (8i + j) / 8 is i when 0 <= j < 8.
+ */
+import { add, binary, compare, constant, int, intValue, select } from "./expr.ts";
+import type { Binary, Compare, Expr, Stmt } from "./types.ts";
+import { mapOperands, mapStmt } from "./walk.ts";
+
+/** Closed interval of an index expression. */
+export interface Range {
+  readonly lo: number;
+  readonly hi: number;
+}
+
+export type Ranges = ReadonlyMap<string, Range>;
+
+const ANY: Range = { lo: -Infinity, hi: Infinity };
+
+function product(a: Range, b: Range): Range {
+  const all = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi].map((x) => (Number.isNaN(x) ? 0 : x));
+  return { lo: Math.min(...all), hi: Math.max(...all) };
+}
+
+function binaryRange(e: Binary, a: Range, b: Range): Range {
+  switch (e.op) {
+    case "add":
+      return { lo: a.lo + b.lo, hi: a.hi + b.hi };
+    case "sub":
+      return { lo: a.lo - b.hi, hi: a.hi - b.lo };
+    case "mul":
+      return product(a, b);
+    case "min":
+      return { lo: Math.min(a.lo, b.lo), hi: Math.min(a.hi, b.hi) };
+    case "max":
+      return { lo: Math.max(a.lo, b.lo), hi: Math.max(a.hi, b.hi) };
+    case "div":
+      return b.lo === b.hi && b.lo > 0 ? { lo: Math.floor(a.lo / b.lo), hi: Math.floor(a.hi / b.lo) } : ANY;
+    case "mod":
+      return b.lo === b.hi && b.lo > 0 ? { lo: 0, hi: b.lo - 1 } : ANY;
+    default:
+      return ANY;
+  }
+}
+
+/** Where the value of an index expression lies. */
+export function rangeOf(e: Expr, ranges: Ranges): Range {
+  const value = intValue(e);
+  if (value !== undefined) return { lo: value, hi: value };
+  if (e.type.dtype !== "index") return ANY;
+  if (e.kind === "var") return ranges.get(e.name) ?? ANY;
+  if (e.kind === "binary") return binaryRange(e, rangeOf(e.a, ranges), rangeOf(e.b, ranges));
+  if (e.kind === "select") {
+    const a = rangeOf(e.a, ranges);
+    const b = rangeOf(e.b, ranges);
+    return { lo: Math.min(a.lo, b.lo), hi: Math.max(a.hi, b.hi) };
+  }
+  return ANY;
+}
+
+/** Terms of a sum, each a factor times an expression. */
+function terms(e: Expr, factor: number, out: { factor: number; term: Expr }[]): void {
+  if (e.kind === "binary" && e.op === "add") {
+    terms(e.a, factor, out);
+    terms(e.b, factor, out);
+  } else if (e.kind === "binary" && e.op === "sub") {
+    terms(e.a, factor, out);
+    terms(e.b, -factor, out);
+  } else if (e.kind === "binary" && e.op === "mul" && intValue(e.b) !== undefined) terms(e.a, factor * (intValue(e.b) ?? 1), out);
+  else if (e.kind === "binary" && e.op === "mul" && intValue(e.a) !== undefined) terms(e.b, factor * (intValue(e.a) ?? 1), out);
+  else out.push({ factor, term: e });
+}
+
+const sumOf = (list: readonly { factor: number; term: Expr }[], divisor: number): Expr =>
+  list.reduce<Expr>((acc, { factor, term }) => add(acc, binary("mul", term, int(factor / divisor))), int(0));
+
+/** Splits e into d·quotient + rest with 0 <= rest < d, when the terms show it. */
+function divide(e: Expr, d: number, ranges: Ranges): { quotient: Expr; rest: Expr } | undefined {
+  const all: { factor: number; term: Expr }[] = [];
+  terms(e, 1, all);
+  const isMultiple = ({ factor, term }: { factor: number; term: Expr }): boolean => (factor * (intValue(term) ?? 1)) % d === 0;
+  const multiples = all.filter(isMultiple);
+  const others = all.filter((t) => !isMultiple(t));
+  const rest = sumOf(others, 1);
+  const range = rangeOf(rest, ranges);
+  if (range.lo < 0 || range.hi >= d) return undefined;
+  const whole = multiples.map(({ factor, term }) => {
+    const value = intValue(term);
+    return value === undefined ? { factor, term } : { factor: d, term: int((factor * value) / d) };
+  });
+  return { quotient: sumOf(whole, d), rest };
+}
+
+function simplifyBinary(e: Binary, ranges: Ranges): Expr {
+  const d = intValue(e.b);
+  if (e.type.dtype === "index" && d !== undefined && d > 0 && (e.op === "div" || e.op === "mod")) {
+    const split = divide(e.a, d, ranges);
+    if (split) return e.op === "div" ? split.quotient : split.rest;
+  }
+  if (e.type.dtype === "index" && (e.op === "min" || e.op === "max")) {
+    const a = rangeOf(e.a, ranges);
+    const b = rangeOf(e.b, ranges);
+    const [small, large] = e.op === "min" ? [e.a, e.b] : [e.b, e.a];
+    if (a.hi <= b.lo) return small;
+    if (b.hi <= a.lo) return large;
+  }
+  if (e.type.dtype === "bool" && (e.op === "and" || e.op === "or")) return simplifyLogic(e);
+  return e;
+}
+
+function simplifyLogic(e: Binary): Expr {
+  const neutral = e.op === "and" ? 1 : 0;
+  if (e.a.kind === "const") return Number(e.a.value) === neutral ? e.b : e.a;
+  if (e.b.kind === "const") return Number(e.b.value) === neutral ? e.a : e.b;
+  return e;
+}
+
+function simplifyCompare(e: Compare, ranges: Ranges): Expr {
+  if (e.a.type.dtype !== "index") return e;
+  const a = rangeOf(e.a, ranges);
+  const b = rangeOf(e.b, ranges);
+  const always = (yes: boolean, no: boolean): Expr => (yes ? constant(1, "bool") : no ? constant(0, "bool") : e);
+  switch (e.op) {
+    case "lt":
+      return always(a.hi < b.lo, a.lo >= b.hi);
+    case "le":
+      return always(a.hi <= b.lo, a.lo > b.hi);
+    case "gt":
+      return always(a.lo > b.hi, a.hi <= b.lo);
+    case "ge":
+      return always(a.lo >= b.hi, a.hi < b.lo);
+    case "eq":
+      return always(a.lo === a.hi && a.lo === b.lo && b.lo === b.hi, a.hi < b.lo || b.hi < a.lo);
+    case "ne":
+      return always(a.hi < b.lo || b.hi < a.lo, a.lo === a.hi && a.lo === b.lo && b.lo === b.hi);
+  }
+}
+
+/** The expression with its index arithmetic simplified under the ranges of the variables. */
+export function simplifyExpr(e: Expr, ranges: Ranges): Expr {
+  const inner = mapOperands(e, (operand) => simplifyExpr(operand, ranges));
+  if (inner.kind === "binary") {
+    const folded = binary(inner.op, inner.a, inner.b);
+    return folded.kind === "binary" ? simplifyBinary(folded, ranges) : folded;
+  }
+  if (inner.kind === "compare") return simplifyCompare(inner, ranges);
+  if (inner.kind === "select") return select(inner.cond, inner.a, inner.b);
+  return inner;
+}
+
+function loopRange(s: Extract<Stmt, { kind: "for" }>, ranges: Ranges): Range {
+  return { lo: rangeOf(s.from, ranges).lo, hi: rangeOf(s.to, ranges).hi - 1 };
+}
+
+/** Statements with every expression simplified; loops of one turn and decided ifs are flattened away. */
+export function simplifyBody(body: readonly Stmt[], ranges: Ranges = new Map()): readonly Stmt[] {
+  const known = new Map(ranges);
+  return body.flatMap((s): readonly Stmt[] => {
+    if (s.kind === "let" && !s.mutable && s.var.type.dtype === "index") {
+      const value = simplifyExpr(s.value, known);
+      known.set(s.var.name, rangeOf(value, known));
+      return [{ ...s, value }];
+    }
+    if (s.kind === "if") {
+      const cond = simplifyExpr(s.cond, known);
+      if (cond.kind === "const") return simplifyBody(Number(cond.value) !== 0 ? s.then : s.otherwise, known);
+      return [{ ...s, cond, then: simplifyBody(s.then, known), otherwise: simplifyBody(s.otherwise, known) }];
+    }
+    const scope = s.kind === "for" ? new Map(known).set(s.var.name, loopRange(s, known)) : known;
+    return [
+      mapStmt(
+        s,
+        (e) => simplifyExpr(e, known),
+        (inner) => simplifyBody(inner, scope),
+      ),
+    ];
+  });
+}

@@ -1,0 +1,33 @@
+/** The ops of hone, one line each. */
+import { GraphBuilder } from "../ir/builder.ts";
+import { HoneError } from "../util/errors.ts";
+import * as binary from "./binary.ts";
+import * as conv from "./conv.ts";
+import type { Op } from "./define.ts";
+import * as gemm from "./gemm.ts";
+import * as reduce from "./reduce.ts";
+import * as resize from "./resize.ts";
+import * as select from "./select.ts";
+import * as shape from "./shape.ts";
+import * as unary from "./unary.ts";
+
+const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "compute" in x;
+const families: readonly object[] = [unary, binary, conv, gemm, reduce, shape, select, resize];
+
+export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));
+
+export const findOp = (name: string): Op | undefined => OPS.get(name);
+
+/** The op of a name. Throws `graph.invalid`. */
+export function getOp(name: string): Op {
+  const op = OPS.get(name);
+  if (!op) throw new HoneError("graph.invalid", `there is no op ${name}`, { at: { op: name } });
+  return op;
+}
+
+/** A graph builder that infers every type as it goes. */
+export function opBuilder(name: string): GraphBuilder {
+  return new GraphBuilder(name, (op, inputs, attrs, outputs) => getOp(op).infer(inputs, attrs, outputs));
+}
+
+export { defineOp, type Op } from "./define.ts";

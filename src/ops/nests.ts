@@ -1,0 +1,42 @@
+/** The few shapes of nest that op definitions are made of. */
+import { add, constant, int, mul } from "../loop/expr.ts";
+import type { BodyContext, Nest, NestKind, Operand, Reduction } from "../loop/nest.ts";
+import type { Expr, ReduceOp } from "../loop/types.ts";
+import type { DType } from "../tensor/dtype.ts";
+
+/** The index into an operand that is broadcast to the result, by numpy's rule. */
+export function broadcastIndex(operand: Operand, p: readonly Expr[]): readonly Expr[] {
+  const skip = p.length - operand.dims.length;
+  return operand.dims.map((d, axis) => (d === 1 ? int(0) : (p[axis + skip] ?? int(0))));
+}
+
+/** Elementwise with broadcasting: the body gets one element of each operand. */
+export function map(result: Operand, operands: readonly Operand[], body: (...values: Expr[]) => Expr): Nest {
+  return { kind: "map", result, body: ({ p, read }) => body(...operands.map((o) => read(o, broadcastIndex(o, p)))) };
+}
+
+/** Each element of the result is computed from its index. */
+export function gather(result: Operand, body: (context: BodyContext) => Expr): Nest {
+  return { kind: "gather", result, body };
+}
+
+export function reduction(kind: NestKind, result: Operand, body: (context: BodyContext) => Expr, how: Reduction): Nest {
+  return { kind, result, body, reduction: how };
+}
+
+/** The value that leaves `combine` unchanged. */
+export function neutral(combine: ReduceOp, dtype: DType): Expr {
+  const float = dtype.startsWith("float") || dtype === "bfloat16";
+  const bits = Number(dtype.replace(/\D/g, "")) || 8;
+  const signed = dtype.startsWith("int");
+  const highest = 2n ** BigInt(signed ? bits - 1 : bits) - 1n;
+  const lowest = signed ? -(2n ** BigInt(bits - 1)) : 0n;
+  const extreme = (top: boolean): number | bigint => (float ? (top ? Infinity : -Infinity) : top ? highest : lowest);
+  const value = { add: 0, mul: 1, min: extreme(true), max: extreme(false) }[combine];
+  return constant(value, dtype);
+}
+
+/** Row-major position of an index. */
+export function flatIndex(dims: readonly number[], index: readonly Expr[]): Expr {
+  return index.reduce<Expr>((sum, i, axis) => add(mul(sum, int(dims[axis] ?? 1)), i), int(0));
+}
