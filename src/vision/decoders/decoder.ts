@@ -1,0 +1,41 @@
+import type { Candidate } from "../../geometry/nms.ts";
+
+/** Width and height of the picture that a model sees, pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A model's output, by its role: rows × columns numbers, row by row. */
+export type Rows = Float32Array;
+
+/** What turns a face model's outputs into boxes, scores and points. */
+export interface FaceDecoder {
+  /** What the points are, in order. */
+  readonly points: readonly string[];
+  readonly minScore: number;
+  /** Overlap from which two boxes are the same face. */
+  readonly iou: number;
+  /** Whether overlapping boxes are dropped or averaged. */
+  readonly merge: "greedy" | "weighted";
+  /** Rows that each output must have for a picture of this size, by role. */
+  rows(size: Size): Record<string, number>;
+  /** All candidates with a score of at least `minScore`, in pixels of the picture. `output` gives the values of a role. */
+  candidates(output: (role: string) => Rows, size: Size, minScore: number): Candidate[];
+}
+
+/** Calls `visit` for every cell of a model's grid, row by row: grids are rounded up. */
+export function eachCell(size: Size, stride: number, visit: (column: number, row: number) => void): void {
+  const columns = Math.ceil(size.width / stride);
+  const rows = Math.ceil(size.height / stride);
+  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) visit(column, row);
+}
+
+export function cellCount(size: Size, stride: number): number {
+  return Math.ceil(size.width / stride) * Math.ceil(size.height / stride);
+}
+
+/** Whether a decoded candidate is made of finite numbers; damaged weights must not become boxes. */
+export function isFiniteCandidate({ box, score }: Candidate): boolean {
+  return Number.isFinite(box.x + box.y + box.w + box.h) && Number.isFinite(score);
+}
