@@ -26,21 +26,15 @@ export function ensureBuilt() {
   if (readText(join(root, "dist", ".stamp")) === stamp) return;
   say("building dist/ (first run, or sources changed) ...");
   const fresh = join(root, `dist.${process.pid}.tmp`);
-  try {
-    const tsc = join(root, "node_modules/typescript/bin/tsc");
-    const { status } = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh], {
-      cwd: root,
-      stdio: ["ignore", 2, 2],
-    });
-    if (status !== 0) fail("the build failed: see the compiler's messages above");
-    copyAssets(fresh);
-    writeFileSync(join(fresh, ".stamp"), stamp);
-    // Swapped in whole, so that dist/ is never half of one build and half of another.
-    rmSync(join(root, "dist"), { recursive: true, force: true });
-    renameSync(fresh, join(root, "dist"));
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  process.once("exit", () => rmSync(fresh, { recursive: true, force: true }));
+  const tsc = [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json", "--outDir", fresh];
+  const { status } = spawnSync(process.execPath, tsc, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status !== 0) fail("the build failed: see the compiler's messages above");
+  copyAssets(fresh);
+  writeFileSync(join(fresh, ".stamp"), stamp);
+  // Swapped in whole, so that dist/ is never half of one build and half of another.
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  renameSync(fresh, join(root, "dist"));
 }
 
 /** Runs a Node program in the checkout with this terminal; returns its exit code. */
