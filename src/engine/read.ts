@@ -93,7 +93,7 @@ function readSections(value: unknown, data: Uint8Array, at: ErrorPlace): Map<str
     const { name, offset, bytes }: Readonly<Record<string, unknown>> = isFields(entry) ? entry : {};
     const fits = isSize(offset, data.length) && offset % SECTION_ALIGNMENT === 0 && isSize(bytes, data.length - offset);
     if (typeof name !== "string" || name.length > ENGINE_LIMITS.nameLength || sections.has(name) || !fits) {
-      throw damaged(`the engine file's section ${JSON.stringify(name) ?? "without a name"} is not inside it`, at);
+      throw damaged(`the engine file's section ${typeof name === "string" ? JSON.stringify(name) : "without a name"} is not inside it`, at);
     }
     sections.set(name, data.subarray(offset, offset + bytes));
   }

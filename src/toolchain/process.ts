@@ -24,7 +24,10 @@ const environment = (): NodeJS.ProcessEnv => ({ ...process.env, LC_ALL: "C", ...
 export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const { cwd, timeoutMs, signal } = options;
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve({ ok: false, stdout: "", stderr: "", why: "aborted", missing: false });
+    if (signal?.aborted) {
+      resolve({ ok: false, stdout: "", stderr: "", why: "aborted", missing: false });
+      return;
+    }
     let killed = "";
     const child = execFile(
       file,

@@ -1,0 +1,157 @@
+import type { Manifest, ManifestValue } from "../../engine/format.ts";
+import type { TypedArray } from "../../tensor/dtype.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { HoneError, must } from "../../util/errors.ts";
+import { allocateOutputs, bindFeeds, bindOutputs } from "./feeds.ts";
+import { ContextPool } from "./pool.ts";
+import type { Backend, Feeds, RunOptions, SessionInfo, ValueMetadata } from "./types.ts";
+
+/** Runs an engine with contexts of its own. Errors: `feeds.invalid`, `engine.closed`, `engine.load` without memory for an arena. */
+export class Runner {
+  readonly manifest: Manifest;
+  readonly #pool: ContextPool;
+  #closed = false;
+
+  constructor(manifest: Manifest, backend: Backend, limit: number) {
+    this.manifest = manifest;
+    this.#pool = new ContextPool(backend, limit);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Runs the model off the event loop; the answer is fresh tensors by the names of the outputs. The arrays of `feeds` are
+   * read until it settles: they must not be changed, transferred or detached before.
+   */
+  async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
+    const { profile, inputs } = this.#bind(feeds);
+    const outputs = allocateOutputs(this.manifest, profile);
+    await this.#execute(
+      profile,
+      inputs,
+      outputs.map((t) => t.data),
+      options,
+    );
+    return this.#byName(outputs);
+  }
+
+  /** The same on this thread, for models so small that the way to another thread would cost more. */
+  runSync(feeds: Feeds): Record<string, Tensor> {
+    const { profile, inputs } = this.#bind(feeds);
+    const outputs = allocateOutputs(this.manifest, profile);
+    this.#executeNow(
+      profile,
+      inputs,
+      outputs.map((t) => t.data),
+    );
+    return this.#byName(outputs);
+  }
+
+  /** Writes the results into the caller's tensors, all of them, and allocates nothing native. */
+  async runInto(feeds: Feeds, outputs: Feeds, options: RunOptions = {}): Promise<void> {
+    const bound = this.#bind(feeds);
+    await this.#execute(bound.profile, bound.inputs, bindOutputs(this.manifest, bound, outputs), options);
+  }
+
+  /** {@link runInto} on this thread. */
+  runIntoSync(feeds: Feeds, outputs: Feeds): void {
+    const bound = this.#bind(feeds);
+    this.#executeNow(bound.profile, bound.inputs, bindOutputs(this.manifest, bound, outputs));
+  }
+
+  /** Lets runs that were asked for end, then frees the contexts; later runs throw `engine.closed`. May be called again. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#pool.close();
+  }
+
+  #bind(feeds: Feeds): ReturnType<typeof bindFeeds> {
+    if (this.#closed) {
+      throw new HoneError("engine.closed", "the session was closed", { hint: "Open a new one with Session.open." });
+    }
+    return bindFeeds(this.manifest, feeds);
+  }
+
+  async #execute(profile: number, inputs: readonly TypedArray[], outputs: readonly TypedArray[], options: RunOptions): Promise<void> {
+    if (options.signal?.aborted) throw new HoneError("aborted", "the run was aborted before it began");
+    const context = await this.#pool.acquire(profile, options.signal);
+    try {
+      await context.runAsync(inputs, outputs);
+    } finally {
+      this.#pool.release(context);
+    }
+  }
+
+  #executeNow(profile: number, inputs: readonly TypedArray[], outputs: readonly TypedArray[]): void {
+    const context = this.#pool.acquireNow(profile);
+    try {
+      context.run(inputs, outputs);
+    } finally {
+      this.#pool.release(context);
+    }
+  }
+
+  #byName(outputs: readonly Tensor[]): Record<string, Tensor> {
+    return Object.fromEntries(this.manifest.outputs.map((value, i) => [value.name, must(outputs[i], "output")]));
+  }
+}
+
+/** One arena of an engine: its runs go one after another, beside those of other contexts. */
+export class ExecutionContext extends Runner {
+  /** Keeps the engine loaded. */
+  readonly session: SessionCore;
+
+  constructor(session: SessionCore, backend: Backend) {
+    super(session.manifest, backend, 1);
+    this.session = session;
+  }
+}
+
+/** A loaded engine, on any platform. Structurally an InferenceSession of ONNX Runtime's JavaScript API. */
+export class SessionCore extends Runner {
+  readonly info: SessionInfo;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly ValueMetadata[];
+  readonly outputMetadata: readonly ValueMetadata[];
+  readonly #backend: Backend;
+  readonly #contexts = new Set<ExecutionContext>();
+  #closing: Promise<void> | undefined;
+
+  constructor(manifest: Manifest, backend: Backend, info: SessionInfo, limit: number) {
+    super(manifest, backend, limit);
+    this.#backend = backend;
+    this.info = info;
+    this.inputNames = manifest.inputs.map((v) => v.name);
+    this.outputNames = manifest.outputs.map((v) => v.name);
+    this.inputMetadata = manifest.inputs.map(metadata);
+    this.outputMetadata = manifest.outputs.map(metadata);
+  }
+
+  /** A context apart from those that the session's own runs share. */
+  createContext(): ExecutionContext {
+    if (this.closed) throw new HoneError("engine.closed", "the session was closed", { hint: "Open a new one with Session.open." });
+    const context = new ExecutionContext(this, this.#backend);
+    this.#contexts.add(context);
+    return context;
+  }
+
+  /** Lets every run end, then frees contexts, weights and code. May be called again. */
+  override close(): Promise<void> {
+    this.#closing ??= Promise.all([super.close(), ...[...this.#contexts].map((c) => c.close())]).then(() => {
+      this.#backend.close();
+    });
+    return this.#closing;
+  }
+
+  /** ONNX Runtime's name for {@link close}. */
+  release(): Promise<void> {
+    return this.close();
+  }
+}
+
+function metadata(value: ManifestValue): ValueMetadata {
+  return { name: value.name, isTensor: true, type: value.type, shape: value.dims };
+}
