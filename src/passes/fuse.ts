@@ -1,0 +1,85 @@
+/**
+ * Cuts a graph into groups, each of which becomes one kernel: an anchor and the elementwise nodes that follow it, computed in
+ * its epilogue while the element is still in a register.
+ */
+import { output, type Graph, type Group, type GroupedGraph, type Node, type Value } from "../ir/graph.ts";
+import { computeNode } from "../ops/compute.ts";
+import { getOp } from "../ops/index.ts";
+import { dimEquals, type Shape } from "../tensor/dim.ts";
+import { layoutEquals } from "../tensor/layout.ts";
+
+const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => dimEquals(d, b[i] ?? 1));
+
+/** Whether the node writes its only result element by element in one last nest, so that an epilogue can follow. */
+function canLead(node: Node): boolean {
+  if (node.outputs.length !== 1 || getOp(node.op).traits.view) return false;
+  const { nests } = computeNode(node);
+  const last = nests.at(-1);
+  const out = nests.filter((n) => n.result.name === output(node).name);
+  return last !== undefined && out.length === 1 && !last.region;
+}
+
+/** Whether `next` only maps the elements of `value`, one to one. */
+function canFollow(next: Node, value: Value): boolean {
+  const { traits } = getOp(next.op);
+  const out = output(next);
+  return (
+    traits.elementwise === true &&
+    traits.view !== true &&
+    sameShape(out.shape, value.shape) &&
+    layoutEquals(out.layout, value.layout) &&
+    next.inputs.filter((v) => v === value).length >= 1
+  );
+}
+
+interface Uses {
+  readonly consumers: ReadonlyMap<Value, readonly Node[]>;
+  readonly outputs: ReadonlySet<Value>;
+}
+
+function usesOf(graph: Graph): Uses {
+  const consumers = new Map<Value, Node[]>();
+  for (const node of graph.nodes) {
+    for (const v of new Set(node.inputs)) if (v) consumers.set(v, [...(consumers.get(v) ?? []), node]);
+  }
+  return { consumers, outputs: new Set(graph.outputs) };
+}
+
+/** The follower of a chain that ends in `value`, if the value is needed nowhere else. */
+function follower(value: Value, uses: Uses, taken: ReadonlySet<Node>): Node | undefined {
+  const [next, ...more] = uses.consumers.get(value) ?? [];
+  if (!next || more.length > 0 || uses.outputs.has(value) || taken.has(next)) return undefined;
+  return canFollow(next, value) ? next : undefined;
+}
+
+function groupOf(nodes: readonly Node[], anchor: Node): Group {
+  const inside = new Set(nodes.flatMap((n) => n.outputs));
+  const inputs = [...new Set(nodes.flatMap((n) => n.inputs))].filter((v): v is Value => v !== undefined && !inside.has(v));
+  const last = nodes.at(-1) ?? anchor;
+  return { anchor, nodes, inputs, outputs: last.outputs };
+}
+
+/**
+ * Chains start at contractions first, so that a residual add joins the convolution that is computed last: the other operand
+ * of the add must exist when the group runs, which holds because a group runs where its last node stands.
+ */
+export function fuse(graph: Graph): GroupedGraph {
+  const uses = usesOf(graph);
+  const taken = new Set<Node>();
+  const groupAt = new Map<Node, Group>();
+  const isContraction = (node: Node): boolean => computeNode(node).nests.some((n) => n.kind === "contraction");
+  const ordered = [...graph.nodes].reverse().filter(isContraction);
+  for (const anchor of [...ordered, ...graph.nodes.filter((n) => !ordered.includes(n))]) {
+    if (taken.has(anchor)) continue;
+    const nodes = [anchor];
+    taken.add(anchor);
+    if (canLead(anchor)) {
+      for (let next = follower(output(anchor), uses, taken); next; next = follower(output(next), uses, taken)) {
+        nodes.push(next);
+        taken.add(next);
+      }
+    }
+    groupAt.set(nodes.at(-1) ?? anchor, groupOf(nodes, anchor));
+  }
+  return { graph, groups: graph.nodes.flatMap((n) => groupAt.get(n) ?? []) };
+}

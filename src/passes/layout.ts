@@ -1,0 +1,88 @@
+/**
+ * Chooses how every value lies in memory: channels in blocks of one vector (NCHWc) from the first convolution on, for as
+ * long as ops can keep it, so that no reorder stands between convolutions. Ops read any layout through their index maps, so
+ * where a value leaves the blocked world its reader converts in its own loops.
+ */
+import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
+import { getOp } from "../ops/index.ts";
+import { PLAIN, type Layout } from "../tensor/layout.ts";
+
+const isBlocked = (v: Value | undefined): boolean => v?.layout.kind === "blocked";
+
+function convBlocks(node: Node): boolean {
+  const x = input(node, 0);
+  const [, channels] = x.shape;
+  const group = Number(node.attrs["group"] ?? 1);
+  return (
+    x.dtype === "float32" &&
+    x.shape.length === 4 &&
+    (group === 1 || (group === channels && output(node).shape[1] === channels && isBlocked(x)))
+  );
+}
+
+/** Joining along channels keeps blocks whole only when every part but the last fills them. */
+function concatBlocks(node: Node, block: number): boolean {
+  const axis = Number(node.attrs["axis"] ?? 0);
+  const parts = node.inputs;
+  return axis === 1
+    ? parts.every((v, i) => isBlocked(v) && (i === parts.length - 1 || Number(v?.shape[1]) % block === 0))
+    : parts.every(isBlocked);
+}
+
+/** Padding may add channels only behind whole blocks. */
+function padBlocks(node: Node, block: number): boolean {
+  const x = input(node, 0);
+  const pads = input(node, 1).data;
+  if (!isBlocked(x) || !pads) return false;
+  const amounts = Array.from(pads.data as ArrayLike<number | bigint>, Number);
+  return amounts[1] === 0 && (amounts[5] === 0 || Number(x.shape[1]) % block === 0) && node.attrs["mode"] !== "wrap";
+}
+
+/** Whether the node's result should be blocked, given the layouts of its inputs. */
+function blocks(node: Node, block: number): boolean {
+  const out = output(node);
+  if (out.shape.length !== 4 || out.dtype !== "float32" || node.outputs.length !== 1) return false;
+  if (getOp(node.op).traits.elementwise)
+    return node.inputs.some((v) => isBlocked(v) && v?.shape.length === 4 && v.shape[1] === out.shape[1]);
+  switch (node.op) {
+    case "conv":
+      return convBlocks(node);
+    case "maxPool":
+    case "averagePool":
+    case "batchNorm":
+      return isBlocked(node.inputs[0]);
+    case "resize":
+      return isBlocked(node.inputs[0]) && input(node, 0).shape[1] === out.shape[1];
+    case "concat":
+      return concatBlocks(node, block);
+    case "pad":
+      return padBlocks(node, block);
+    default:
+      return false;
+  }
+}
+
+/** The graph with the layout of every value chosen for vectors of `block` floats; graph inputs and outputs stay plain. */
+export function chooseLayouts(graph: Graph, block: number): Graph {
+  const blocked: Layout = { kind: "blocked", block };
+  const renewed = new Map<Value, Value>();
+  const final = new Set(graph.outputs);
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    const current: Node = { ...node, inputs: node.inputs.map((v) => v && (renewed.get(v) ?? v)) };
+    const layout = blocks(current, block) ? blocked : PLAIN;
+    const outputs = node.outputs.map((v): Value => {
+      if (layout === PLAIN) return v;
+      const value = { ...v, name: final.has(v) ? `${v.name}:blocked` : v.name, layout };
+      renewed.set(v, value);
+      return value;
+    });
+    nodes.push({ ...current, outputs });
+    node.outputs.forEach((v, i) => {
+      const value = outputs[i];
+      if (final.has(v) && value && value !== v)
+        nodes.push({ op: "identity", name: `${node.name}:plain`, inputs: [value], outputs: [v], attrs: {}, origin: node.origin });
+    });
+  }
+  return { ...graph, nodes };
+}

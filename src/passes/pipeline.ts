@@ -1,0 +1,40 @@
+/** THE order of the passes. Each gives its reason where it is defined. */
+import type { Graph } from "../ir/graph.ts";
+import { HoneError, locate } from "../util/errors.ts";
+import { constantFolding } from "./constant-folding.ts";
+import { deadCode } from "./dead-code.ts";
+import { inferShapes } from "./infer-shapes.ts";
+import type { Pass } from "./pass.ts";
+
+export const PIPELINE: readonly Pass[] = [inferShapes, deadCode, constantFolding];
+
+export interface OptimizeOptions {
+  /** Called after each pass. */
+  readonly onPass?: (pass: Pass, before: Graph, after: Graph) => void;
+  /** The name of the last pass to run. */
+  readonly stopAfter?: string;
+}
+
+/** The graph after all passes, or those up to `stopAfter`. Throws `usage` when there is no such pass. */
+export function optimize(graph: Graph, options: OptimizeOptions = {}): Graph {
+  const { stopAfter, onPass } = options;
+  if (stopAfter !== undefined && !PIPELINE.some((p) => p.name === stopAfter)) {
+    throw new HoneError("usage", `there is no pass ${stopAfter}`, { hint: `The passes are ${PIPELINE.map((p) => p.name).join(", ")}.` });
+  }
+  let at = graph;
+  for (const pass of PIPELINE) {
+    const next = run(pass, at);
+    onPass?.(pass, at, next);
+    at = next;
+    if (pass.name === stopAfter) break;
+  }
+  return at;
+}
+
+function run(pass: Pass, graph: Graph): Graph {
+  try {
+    return pass.run(graph);
+  } catch (error) {
+    throw locate(error, { pass: pass.name });
+  }
+}
