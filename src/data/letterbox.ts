@@ -34,8 +34,8 @@ export function placeImage(
 ): Placement {
   const size = fittedSize(from, width, height, rule);
   const centred = rule.fit === "letterbox" && rule.place === "centre";
-  const x = centred ? roundEven((width - size.width) / 2 - 0.1) : 0;
-  const y = centred ? roundEven((height - size.height) / 2 - 0.1) : 0;
+  const x = centred ? Math.max(0, roundEven((width - size.width) / 2 - 0.1)) : 0;
+  const y = centred ? Math.max(0, roundEven((height - size.height) / 2 - 0.1)) : 0;
   const forward = scaleThenMove(size.width / from.width, size.height / from.height, x, y);
   return { ...size, x, y, forward, back: invert(forward) };
 }

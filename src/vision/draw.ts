@@ -31,7 +31,7 @@ const POINTS: readonly Colour[] = [
 /** A copy of the image with faces drawn on it: rounded frames, points, scores in percent. Faces may reach beyond the image. */
 export function drawFaces(image: Image, faces: readonly Face[], options: DrawOptions = {}): Image {
   const picture = makeImage(image.width, image.height, image.data.slice());
-  const base = options.lineWidth ?? Math.min(Math.max(Math.max(image.width, image.height) / 480, 1.5), 12);
+  const base = options.lineWidth ?? Math.min(Math.max(Math.max(image.width, image.height) / 440, 2), 12);
   const drawable = faces.filter((f) => isDrawable(f, image));
   // The best face comes last, on top of what overlaps it.
   for (const face of [...drawable].sort((a, b) => a.score - b.score)) drawFace(picture, face, base, options);
@@ -48,7 +48,7 @@ function drawFace(picture: Image, face: Face, base: number, options: DrawOptions
     strokeRoundedBox(picture, box, radius, width * 2, SHADOW, 0.35);
     strokeRoundedBox(picture, box, radius, width, FRAME);
   }
-  if (options.points !== false) drawPoints(picture, face, Math.max(1.1, Math.min(base * 1.6, side / 26)));
+  if (options.points !== false) drawPoints(picture, face, Math.max(1.1, Math.min(base * 1.7, side / 22)));
   if (options.scores !== false) drawScore(picture, box, face.score, base);
 }
 
