@@ -92,18 +92,19 @@ export interface TinyOptions {
   readonly so?: Uint8Array;
   readonly weight?: number;
   readonly manifest?: Partial<Manifest>;
+  readonly host?: Uint8Array;
 }
 
 /** Bytes of an engine file around TINY_C, or other code with the same interface. */
 export async function tinyEngine(options: TinyOptions = {}): Promise<Uint8Array> {
   const so = options.so ?? (await compileSo(options.code ?? TINY_C));
-  const host = await buildHost();
+  const host = options.host ?? (await buildHost()).bytes;
   return writeEngine({
     manifest: tinyManifest(options.manifest),
     sections: [
       { name: "weights", bytes: new Uint8Array(new Float32Array([options.weight ?? 2]).buffer) },
       { name: SECTION, bytes: so },
-      { name: hostSection(PLATFORM), bytes: host.bytes },
+      { name: hostSection(PLATFORM), bytes: host },
     ],
   });
 }
