@@ -1,0 +1,135 @@
+import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { Mapper, NodeView } from "./node.ts";
+
+/** An operator that is one op of ours, with all its inputs in the same order. */
+const direct =
+  (op: string, attrs: (n: NodeView) => Attrs = () => ({})): Mapper =>
+  (n) =>
+    n.emit(op, n.inputs, attrs(n));
+
+/** An operator over any number of inputs, as a chain of one over two. */
+const chain =
+  (op: string): Mapper =>
+  (n) => {
+    const last = n.inputs.length - 1;
+    if (last < 1) return n.emit("identity", [n.input(0)]);
+    let sum = n.input(0);
+    for (let i = 1; i < last; i++) sum = n.step(op, [sum, n.input(i)]);
+    return n.emit(op, [sum, n.input(last)]);
+  };
+
+/** Sum, then a division by how many there are. */
+const mean: Mapper = (n) => {
+  const sum = n.inputs.slice(1).reduce<Value>((total, _, i) => n.step("add", [total, n.input(i + 1)]), n.input(0));
+  return n.emit("div", [sum, n.scalarLike(sum, n.inputs.length)]);
+};
+
+/** Bounds are attributes up to operator set 10, and optional inputs since. */
+const clip: Mapper = (n) => {
+  const x = n.input(0);
+  const [, low, high] = n.inputs;
+  if ((low && !low.data) || (high && !high.data)) {
+    const above = low ? n.step("max", [x, low]) : x;
+    return n.emit(high ? "min" : "identity", high ? [above, high] : [above]);
+  }
+  const min = n.known(1)?.[0] ?? n.float("min", -Infinity);
+  const max = n.known(2)?.[0] ?? n.float("max", Infinity);
+  return n.emit("clip", [x], { min, max });
+};
+
+/** The exponent may be of another type than the base. */
+const pow: Mapper = (n) => {
+  const x = n.input(0);
+  const exponent = n.input(1);
+  return n.emit("pow", [x, exponent.dtype === x.dtype ? exponent : n.step("cast", [exponent], { to: x.dtype })]);
+};
+
+const dropout: Mapper = (n) => {
+  if (n.inputs[2] && n.known(2)?.[0] !== 0) throw n.unsupported("the training mode", "Export the model for inference.");
+  return identity(n);
+};
+
+const identity: Mapper = (n) => n.emit("identity", [n.input(0)]);
+
+/** x where x > alpha, else 0. */
+const thresholdedRelu: Mapper = (n) => {
+  const x = n.input(0);
+  const above = n.step("greater", [x, n.scalarLike(x, n.float("alpha", 1))]);
+  return n.emit("where", [above, x, n.scalarLike(x, 0)]);
+};
+
+/** max(0, x) + min(0, alpha · (exp(x / alpha) − 1)): elu of x / alpha, times alpha. */
+const celu: Mapper = (n) => {
+  const x = n.input(0);
+  const alpha = n.scalarLike(x, n.float("alpha", 1));
+  return n.emit("mul", [n.step("elu", [n.step("div", [x, alpha])], { alpha: 1 }), alpha]);
+};
+
+/** x · tanh(softplus(x)) */
+const mish: Mapper = (n) => n.emit("mul", [n.input(0), n.step("tanh", [n.step("softplus", [n.input(0)])])]);
+
+/** x · sigmoid(alpha · x) */
+const swish: Mapper = (n) => {
+  const x = n.input(0);
+  const alpha = n.float("alpha", 1);
+  return alpha === 1 ? n.emit("silu", [x]) : n.emit("mul", [x, n.step("sigmoid", [n.step("mul", [x, n.scalarLike(x, alpha)])])]);
+};
+
+/** Operators that keep the shape, or broadcast. */
+export const ELEMENTWISE: Readonly<Record<string, Mapper>> = {
+  Abs: direct("abs"),
+  Add: direct("add"),
+  And: direct("and"),
+  Cast: (n) => n.emit("cast", [n.input(0)], { to: n.dtype("to", 1) }),
+  CastLike: (n) => n.emit("cast", [n.input(0)], { to: n.input(1).dtype }),
+  Ceil: direct("ceil"),
+  Celu: celu,
+  Clip: clip,
+  Cos: direct("cos"),
+  Div: direct("div"),
+  Dropout: dropout,
+  Elu: direct("elu", (n) => ({ alpha: n.float("alpha", 1) })),
+  Equal: direct("equal"),
+  Erf: direct("erf"),
+  Exp: direct("exp"),
+  Floor: direct("floor"),
+  Gelu: direct("gelu", (n) => ({ approximate: n.text("approximate", "none") })),
+  Greater: direct("greater"),
+  GreaterOrEqual: direct("greaterOrEqual"),
+  HardSigmoid: direct("hardSigmoid", (n) => ({ alpha: n.float("alpha", 0.2), beta: n.float("beta", 0.5) })),
+  HardSwish: direct("hardSwish"),
+  Identity: identity,
+  IsNaN: direct("isNaN"),
+  LeakyRelu: direct("leakyRelu", (n) => ({ alpha: n.float("alpha", 0.01) })),
+  Less: direct("less"),
+  LessOrEqual: direct("lessOrEqual"),
+  Log: direct("log"),
+  Max: chain("max"),
+  Mean: mean,
+  Min: chain("min"),
+  Mish: mish,
+  Mod: direct("mod", (n) => ({ fmod: n.flag("fmod") })),
+  Mul: direct("mul"),
+  Neg: direct("neg"),
+  Not: direct("not"),
+  Or: direct("or"),
+  PRelu: direct("prelu"),
+  Pow: pow,
+  Reciprocal: direct("reciprocal"),
+  Relu: direct("relu"),
+  Round: direct("roundEven"),
+  Selu: direct("selu", (n) => ({ alpha: n.float("alpha", 1.67326319217681884765625), gamma: n.float("gamma", 1.05070102214813232421875) })),
+  Sigmoid: direct("sigmoid"),
+  Sign: direct("sign"),
+  Sin: direct("sin"),
+  Softplus: direct("softplus"),
+  Softsign: direct("softsign"),
+  Sqrt: direct("sqrt"),
+  Sub: direct("sub"),
+  Sum: chain("add"),
+  Swish: swish,
+  Tanh: direct("tanh"),
+  ThresholdedRelu: thresholdedRelu,
+  Where: direct("where"),
+  Xor: direct("xor"),
+};

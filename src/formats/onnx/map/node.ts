@@ -1,0 +1,164 @@
+import type { GraphBuilder } from "../../../ir/builder.ts";
+import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { DType } from "../../../tensor/dtype.ts";
+import { tensor, type Tensor } from "../../../tensor/tensor.ts";
+import { HoneError } from "../../../util/errors.ts";
+import type { OnnxAttribute, OnnxNode } from "../ast.ts";
+import { TENSOR_TYPES, onnxTypeName } from "../types.ts";
+
+/** Turns an ONNX node into graph nodes; gives its outputs. */
+export type Mapper = (n: NodeView) => Value | readonly Value[];
+
+/** What a mapping needs of the model around a node. */
+export interface MapContext {
+  readonly builder: GraphBuilder;
+  /** Version of ONNX's own operator set that the model asks for. */
+  readonly opset: number;
+  readonly tensorOf: (attribute: OnnxAttribute) => Tensor | undefined;
+}
+
+/** One ONNX node while it is mapped: its inputs as values, its attributes as plain data. */
+export class NodeView {
+  readonly node: OnnxNode;
+  readonly name: string;
+  readonly opset: number;
+  /** `undefined` where an optional input is not given. */
+  readonly inputs: readonly (Value | undefined)[];
+  readonly #context: MapContext;
+  readonly #attributes: ReadonlyMap<string, OnnxAttribute>;
+  #steps = 0;
+
+  /** `name` is unique in the graph. */
+  constructor(node: OnnxNode, name: string, inputs: readonly (Value | undefined)[], context: MapContext) {
+    this.node = node;
+    this.name = name;
+    this.inputs = inputs;
+    this.opset = context.opset;
+    this.#context = context;
+    this.#attributes = new Map(node.attribute.map((a) => [a.name, a]));
+  }
+
+  /** An input that the operator cannot be without. */
+  input(i: number): Value {
+    const value = this.inputs[i];
+    if (value === undefined) throw new HoneError("model.damaged", `the node has no input ${i}`);
+    return value;
+  }
+
+  has(attribute: string): boolean {
+    return this.#attributes.has(attribute);
+  }
+
+  /** int64 saturates at ±2^53, as slices to "the end" want it. */
+  int(attribute: string, otherwise: number): number {
+    const value = this.#attributes.get(attribute)?.i;
+    return value === undefined ? otherwise : saturate(value);
+  }
+
+  flag(attribute: string, otherwise = false): boolean {
+    return this.int(attribute, otherwise ? 1 : 0) !== 0;
+  }
+
+  ints(attribute: string): readonly number[] | undefined {
+    const values = this.#attributes.get(attribute)?.ints;
+    return values === undefined ? undefined : Array.from(values, saturate);
+  }
+
+  float(attribute: string, otherwise: number): number {
+    return this.#attributes.get(attribute)?.f ?? otherwise;
+  }
+
+  floats(attribute: string): Float32Array | undefined {
+    return this.#attributes.get(attribute)?.floats;
+  }
+
+  text(attribute: string, otherwise: string): string {
+    const value = this.#attributes.get(attribute)?.s;
+    return value === undefined ? otherwise : new TextDecoder().decode(value);
+  }
+
+  tensor(attribute: string): Tensor | undefined {
+    const value = this.#attributes.get(attribute);
+    return value === undefined ? undefined : this.#context.tensorOf(value);
+  }
+
+  /** Our dtype for an attribute that holds one of ONNX's data types. */
+  dtype(attribute: string, otherwise: number): DType {
+    const number = this.int(attribute, otherwise);
+    const dtype = TENSOR_TYPES[number]?.dtype;
+    if (dtype === undefined) throw this.unsupported(`the type ${onnxTypeName(number)}`);
+    return dtype;
+  }
+
+  /** The values of an integer input when they are known; `undefined` when the input is not given or is computed. */
+  known(i: number): readonly number[] | undefined {
+    const data = this.inputs[i]?.data?.data;
+    if (data === undefined) return undefined;
+    return Array.from<number | bigint, number>(data, (v) => (typeof v === "bigint" ? saturate(v) : v));
+  }
+
+  /** The values of an integer input that must be known now; `undefined` when it is not given. */
+  fixed(i: number, what: string): readonly number[] | undefined {
+    if (this.inputs[i] === undefined) return undefined;
+    const values = this.known(i);
+    if (values === undefined) {
+      throw this.unsupported(
+        `${what} that are computed while the model runs`,
+        "Export the model with fixed values, or simplify it for fixed input shapes.",
+      );
+    }
+    return values;
+  }
+
+  /** Axes as an attribute in old operator sets, as input `i` in newer ones. */
+  axes(i: number): readonly number[] | undefined {
+    return this.ints("axes") ?? this.fixed(i, "axes");
+  }
+
+  /** A constant that a mapping needs. */
+  ints64(values: readonly number[], dims: readonly number[] = [values.length]): Value {
+    return this.constant(tensor("int64", dims, BigInt64Array.from(values, BigInt)));
+  }
+
+  constant(data: Tensor): Value {
+    return this.#context.builder.constant(data, `${this.name}.const${this.#steps++}`);
+  }
+
+  /** A scalar of a value's own dtype, to calculate with it. */
+  scalarLike(x: Value, value: number): Value {
+    const one = tensor("float32", [], Float32Array.of(value));
+    return x.dtype === "float32" ? this.constant(one) : this.step("cast", [this.constant(one)], { to: x.dtype });
+  }
+
+  /** The node that stands for this one: has its name, and its outputs' names. */
+  emit(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
+    const outputNames = this.node.output.slice(0, 1);
+    return this.#context.builder.op(op, inputs, attrs, { name: this.name, outputNames, origin: [this.name] });
+  }
+
+  /** As `emit`, with all of the node's outputs. */
+  emitAll(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number): readonly Value[] {
+    return this.#context.builder.ops(op, inputs, attrs, { name: this.name, outputNames: this.node.output, origin: [this.name], outputs });
+  }
+
+  /** A node on the way to the one that is emitted last. */
+  step(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
+    const name = `${this.name}.${op}${this.#steps++}`;
+    return this.#context.builder.op(op, inputs, attrs, { name, outputNames: [name], origin: [this.name] });
+  }
+
+  unsupported(what: string, hint?: string): HoneError {
+    return new HoneError("model.unsupported", `hone does not support ${what} of ${this.node.opType}`, hint === undefined ? {} : { hint });
+  }
+}
+
+/** Nodes need no name in ONNX; the name of an output is unique. */
+export function nodeName(node: OnnxNode): string {
+  return node.name !== "" ? node.name : (node.output.find((o) => o !== "") ?? node.opType);
+}
+
+const BOUND = BigInt(Number.MAX_SAFE_INTEGER);
+
+function saturate(value: bigint): number {
+  return Number(value > BOUND ? BOUND : value < -BOUND ? -BOUND : value);
+}
