@@ -25,7 +25,7 @@ export interface Face {
 
 /** What a session must offer; hone's own and ONNX Runtime's do. */
 export interface FaceSession {
-  run(feeds: Record<string, Tensor>): Promise<Readonly<Record<string, Tensor>>>;
+  run(feeds: Record<string, Tensor>, options?: { readonly signal?: AbortSignal }): Promise<Readonly<Record<string, Tensor>>>;
   readonly inputNames?: readonly string[];
   readonly inputMetadata?: readonly { readonly name: string; readonly shape?: readonly Dim[] }[];
 }
@@ -58,7 +58,7 @@ export async function detectFaces(session: FaceSession, recipe: Recipe, image: I
   const size = options.size ?? sizeOf(session, recipe);
   const { tensor, placement } = preprocess(image, size.width, size.height, recipe.preprocess);
   const name = recipe.signature.inputs[0]?.name ?? session.inputNames?.[0] ?? session.inputMetadata?.[0]?.name ?? "input";
-  const outputs = await session.run({ [name]: tensor });
+  const outputs = await session.run({ [name]: tensor }, options.signal === undefined ? undefined : { signal: options.signal });
   checkAborted(options.signal);
   return decodeFaces(recipe, outputs, size, placement, options);
 }
