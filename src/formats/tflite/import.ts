@@ -1,0 +1,182 @@
+import type { GraphBuilder } from "../../ir/builder.ts";
+import type { Graph, Value } from "../../ir/graph.ts";
+import { opBuilder } from "../../ops/index.ts";
+import type { Shape } from "../../tensor/dim.ts";
+import { fromFloat16 } from "../../tensor/half.ts";
+import { tensor, type Tensor } from "../../tensor/tensor.ts";
+import { HoneError } from "../../util/errors.ts";
+import { gatherProblems, type Problems } from "../problems.ts";
+import { bindInputs, type InputShapes } from "../shapes.ts";
+import type { TfliteModel, TfliteOperator, TfliteSubgraph, TfliteTensor } from "./ast.ts";
+import { findMapper } from "./map/index.ts";
+import { OperatorView } from "./map/node.ts";
+import { tfliteConstant } from "./tensor.ts";
+import { tfliteDType, tfliteTypeName } from "./types.ts";
+
+export interface ImportOptions {
+  readonly file: string;
+  /** Checked against the model's own shapes, which are fixed. */
+  readonly shapes?: InputShapes;
+}
+
+/**
+ * Builds hone's graph of a TFLite model's first subgraph. Values keep TFLite's order of axes (channels last); float16 weights become float32.
+ * Throws one error with all problems: `model.unsupported` for operators, types, quantised and sparse models.
+ */
+export function importTflite(model: TfliteModel, options: ImportOptions): Graph {
+  const { file } = options;
+  const [subgraph] = model.subgraphs;
+  if (subgraph === undefined) throw new HoneError("model.damaged", "the model holds no subgraph", { at: { file } });
+  refuseQuantized(subgraph, file);
+  const problems = gatherProblems(file);
+  const importer = new SubgraphImporter(model, subgraph, options, problems);
+  importer.addInputs();
+  for (const operator of subgraph.operators) importer.add(operator);
+  importer.addOutputs();
+  problems.throwIfAny();
+  return importer.builder.finish();
+}
+
+const QUANTIZED_TYPES = new Set(["INT8", "UINT8", "INT16", "INT4"]);
+
+/** Said once for the whole model: every operator would say it again. */
+function refuseQuantized(subgraph: TfliteSubgraph, file: string): void {
+  const quantized = subgraph.tensors.filter((t) => (t.quantization?.scale.length ?? 0) > 0 && QUANTIZED_TYPES.has(tfliteTypeName(t.type)));
+  const [first] = quantized;
+  if (first === undefined) return;
+  const message = `the model is quantised: ${quantized.length} of its ${subgraph.tensors.length} tensors are ${tfliteTypeName(first.type)} with a scale`;
+  throw new HoneError("model.unsupported", message, {
+    at: { file, node: first.name },
+    hint: "hone reads TFLite models in float32 and float16 at present: give it the model before quantisation.",
+  });
+}
+
+class SubgraphImporter {
+  readonly builder: GraphBuilder;
+  readonly #model: TfliteModel;
+  readonly #subgraph: TfliteSubgraph;
+  readonly #options: ImportOptions;
+  readonly #problems: Problems;
+  /** By index of tensor. `undefined`: could not be made, which is a problem told already. */
+  readonly #values = new Map<number, Value | undefined>();
+  readonly #names: readonly string[];
+
+  constructor(model: TfliteModel, subgraph: TfliteSubgraph, options: ImportOptions, problems: Problems) {
+    this.builder = opBuilder(subgraph.name === "" ? "main" : subgraph.name);
+    this.#model = model;
+    this.#subgraph = subgraph;
+    this.#options = options;
+    this.#problems = problems;
+    this.#names = uniqueNames(subgraph.tensors);
+  }
+
+  addInputs(): void {
+    const types = new Map<string, { index: number; shape: Shape }>();
+    for (const index of this.#subgraph.inputs) types.set(this.#name(index), { index, shape: this.#tensor(index).shape });
+    const shapes = bindInputs(new Map([...types].map(([name, { shape }]) => [name, shape])), this.#options.shapes ?? {});
+    for (const [name, { index, shape }] of types) {
+      const value = this.#problems.attempt({ node: name }, () => {
+        const { type } = this.#tensor(index);
+        const dtype = tfliteDType(type);
+        if (dtype === undefined) throw new HoneError("model.unsupported", `the input "${name}" has the type ${tfliteTypeName(type)}`);
+        return this.builder.input(name, dtype, shapes.get(name) ?? shape);
+      });
+      this.#values.set(index, value);
+    }
+  }
+
+  add(operator: TfliteOperator): void {
+    const names = operator.outputs.map((i) => this.#name(i));
+    const outputs = this.#problems.attempt({ node: names[0] ?? operator.op, op: operator.customCode || operator.op }, () =>
+      this.#map(operator, names),
+    );
+    operator.outputs.forEach((index, i) => this.#values.set(index, outputs?.[i]));
+  }
+
+  addOutputs(): void {
+    for (const index of this.#subgraph.outputs) {
+      this.#problems.attempt({}, () => {
+        const value = this.#value(index);
+        if (value !== undefined) this.builder.output(value, this.#name(index));
+      });
+    }
+  }
+
+  #map(operator: TfliteOperator, names: readonly string[]): readonly Value[] | undefined {
+    const mapper = findMapper(operator.op);
+    if (mapper === undefined) throw unknownOperator(operator);
+    if (operator.op === "DEQUANTIZE") {
+      const widened = this.#widened(operator, names);
+      if (widened !== undefined) return [widened];
+    }
+    const inputs = operator.inputs.map((i) => (i === -1 ? undefined : this.#value(i)));
+    if (inputs.some((value, i) => value === undefined && operator.inputs[i] !== -1)) return undefined;
+    while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
+    const made = mapper(new OperatorView(operator, inputs, names, this.builder));
+    const outputs = "dtype" in made ? [made] : made;
+    if (outputs.length !== operator.outputs.length) {
+      throw new HoneError("model.unsupported", `${operator.op} with ${operator.outputs.length} outputs: hone knows ${outputs.length}`);
+    }
+    return outputs;
+  }
+
+  /** A float16 constant in float32. */
+  #widened(operator: TfliteOperator, names: readonly string[]): Value | undefined {
+    const [index = -1] = operator.inputs;
+    const t = this.#subgraph.tensors[index];
+    const data = t && this.#constant(t);
+    return data?.type === "float16" ? this.builder.constant(widen(data), names[0] ?? "") : undefined;
+  }
+
+  #value(index: number): Value | undefined {
+    if (this.#values.has(index)) return this.#values.get(index);
+    const t = this.#tensor(index);
+    const data = this.#constant(t);
+    if (data === undefined)
+      throw new HoneError("model.damaged", `the tensor "${t.name}" is neither constant nor computed before it is used`);
+    const value = this.builder.constant(data, this.#name(index));
+    this.#values.set(index, value);
+    return value;
+  }
+
+  #constant(t: TfliteTensor): Tensor | undefined {
+    if (t.sparsity !== undefined) throw new HoneError("model.unsupported", `the constant "${t.name}" is sparse`, { hint: SPARSE_HINT });
+    if (t.isVariable) throw new HoneError("model.unsupported", `the tensor "${t.name}" is a variable that lives between runs`);
+    return tfliteConstant(this.#model, t, this.#options.file);
+  }
+
+  #tensor(index: number): TfliteTensor {
+    const t = this.#subgraph.tensors[index];
+    if (t === undefined) throw new HoneError("model.damaged", `there is no tensor ${index}`);
+    return t;
+  }
+
+  #name(index: number): string {
+    return this.#names[index] ?? `tensor${index}`;
+  }
+}
+
+const SPARSE_HINT = "Give hone the dense model: makers of sparse TFLite files publish a dense one beside it.";
+
+function unknownOperator({ op, customCode }: TfliteOperator): HoneError {
+  if (op === "CUSTOM") return new HoneError("model.unsupported", `hone does not read the custom operator ${customCode}`);
+  return new HoneError("model.unsupported", `hone does not read the operator ${op}`, op === "DENSIFY" ? { hint: SPARSE_HINT } : {});
+}
+
+function widen(t: Tensor): Tensor {
+  return tensor(
+    "float32",
+    t.dims,
+    Float32Array.from<number | bigint>(t.data, (bits) => fromFloat16(Number(bits))),
+  );
+}
+
+/** Names of tensors may repeat, or be empty. */
+function uniqueNames(tensors: readonly TfliteTensor[]): string[] {
+  const seen = new Set<string>();
+  return tensors.map(({ name }, i) => {
+    const own = name === "" || seen.has(name) ? `${name}#${i}` : name;
+    seen.add(own);
+    return own;
+  });
+}
