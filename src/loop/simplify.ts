@@ -114,8 +114,26 @@ function simplifyLogic(e: Binary): Expr {
   return e;
 }
 
-function simplifyCompare(e: Compare, ranges: Ranges): Expr {
-  if (e.a.type.dtype !== "index") return e;
+/** 8i + j < 24 is 8i < 24 when 0 <= j < 8: what cannot carry into the multiple of the bound is left out. */
+function dropLow(e: Compare, ranges: Ranges): Compare {
+  const bound = intValue(e.b);
+  if (bound === undefined || bound === 0 || (e.op !== "lt" && e.op !== "ge")) return e;
+  const all: { factor: number; term: Expr }[] = [];
+  terms(e.a, 1, all);
+  const d = all.reduce(
+    (g, { factor, term }) => (intValue(term) === undefined && Math.abs(factor) > 1 ? gcd(g, Math.abs(factor)) : g),
+    Math.abs(bound),
+  );
+  const split = d > 1 ? divide(e.a, d, ranges) : undefined;
+  if (!split || intValue(split.rest) !== undefined) return e;
+  return { ...e, a: binary("mul", split.quotient, int(d)) };
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+function simplifyCompare(given: Compare, ranges: Ranges): Expr {
+  if (given.a.type.dtype !== "index") return given;
+  const e = dropLow(given, ranges);
   const a = rangeOf(e.a, ranges);
   const b = rangeOf(e.b, ranges);
   const always = (yes: boolean, no: boolean): Expr => (yes ? constant(1, "bool") : no ? constant(0, "bool") : e);

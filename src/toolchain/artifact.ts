@@ -34,6 +34,8 @@ export interface BuildRequest extends StageOptions {
   readonly headers?: readonly Source[];
   /** Where to stop. */
   readonly emit: Stage;
+  /** Called as each source is done. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface BuildResult {

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, mkdir, readFile, rename, rm, writeFile } from "node:
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { HoneError } from "../util/errors.ts";
-import { cacheFolder, writeWhole } from "../util/node/cache.ts";
+import { cacheFolder, markUsed, pruneUnused, writeWhole } from "../util/node/cache.ts";
 import type { Artifact, BuildRequest, BuildResult, Source, Stage, StageOptions } from "./artifact.ts";
 import { findCompiler, type Compiler, type FindOptions } from "./compiler.ts";
 import { runProcess } from "./process.ts";
@@ -56,7 +56,14 @@ export class Toolchain {
   /** Takes sources through the stages as far as `emit`, several at a time. */
   async build(request: BuildRequest): Promise<BuildResult> {
     const { emit, sources, headers = [] } = request;
-    const perSource = await Promise.all(sources.map((source) => this.#compileOne(source, headers, emit, request)));
+    let done = 0;
+    const perSource = await Promise.all(
+      sources.map(async (source) => {
+        const artifacts = await this.#compileOne(source, headers, emit, request);
+        request.onProgress?.(++done, sources.length);
+        return artifacts;
+      }),
+    );
     const all = perSource.flat();
     if (emit === "c" || emit === "i" || emit === "s" || emit === "o") {
       return finish(
@@ -183,8 +190,12 @@ export class Toolchain {
     options: StageOptions,
   ): Promise<{ sha256: string; fromCache: boolean }> {
     const known = await readFile(path).catch(() => undefined);
-    if (known !== undefined && known.length > 0) return { sha256: hashOf(known), fromCache: true };
+    if (known !== undefined && known.length > 0) {
+      await markUsed(path);
+      return { sha256: hashOf(known), fromCache: true };
+    }
     await mkdir(this.cache, { recursive: true, mode: 0o700 });
+    await pruneUnused(this.cache);
     const folder = await mkdtemp(join(this.cache, "work-"));
     try {
       for (const input of inputs) await input.place(folder);

@@ -31,6 +31,19 @@
 
 #include "node-api.h"
 
+/* The oldest versions of these, so that a host built on a new glibc loads on every one that Node itself runs on. */
+#if defined(__GLIBC__) && defined(__x86_64__)
+#define OLD_SYMBOL(name) __asm__(".symver " #name "," #name "@GLIBC_2.2.5")
+#elif defined(__GLIBC__) && defined(__aarch64__)
+#define OLD_SYMBOL(name) __asm__(".symver " #name "," #name "@GLIBC_2.17")
+#endif
+#ifdef OLD_SYMBOL
+OLD_SYMBOL(dlopen);
+OLD_SYMBOL(dlsym);
+OLD_SYMBOL(dlclose);
+OLD_SYMBOL(dlerror);
+#endif
+
 #define EXPORT __attribute__((visibility("default")))
 #define MAX_PROFILES 4096u
 #define MAX_VALUES 65536u /* inputs or outputs of one profile */

@@ -1,0 +1,48 @@
+/** Reads of a kernel's epilogue as vectors along the channels of a blocked result. */
+import { stridesOf, elementCount } from "../tensor/tensor.ts";
+import { intValue, load } from "../loop/expr.ts";
+import type { Placement } from "../loop/expand.ts";
+import type { Operand, Read } from "../loop/nest.ts";
+import type { Expr, Var } from "../loop/types.ts";
+
+/** Thrown when a nest does not fit a schedule after all; the next schedule is tried. */
+export class DoesNotFit extends Error {}
+
+interface VectorPoint {
+  /** The dims of the result, [n, c, ...spatial]. */
+  readonly dims: readonly number[];
+  /** Stand-ins for the logical index of the result. */
+  readonly p: readonly Var[];
+  /** First channel of the vector. */
+  readonly channel: Expr;
+  /** Offset in the result's memory of the vector. */
+  readonly offset: Expr;
+  readonly lanes: number;
+}
+
+/** Along which axis of the result each index of a read runs; undefined for index 0 of a broadcast axis. */
+function axesOf(index: readonly Expr[], p: readonly Var[]): readonly (number | undefined)[] {
+  return index.map((e) => {
+    const at = p.findIndex((v) => e.kind === "var" && e.name === v.name);
+    if (at < 0 && intValue(e) !== 0) throw new DoesNotFit("an epilogue reads at another index");
+    return at < 0 ? undefined : at;
+  });
+}
+
+/** A read that gives `lanes` consecutive channels: of a value that lies as the result does, of a channel vector, or one scalar for all. */
+export function channelRead(place: (operand: Operand) => Placement, point: VectorPoint): Read {
+  return (operand, index) => {
+    const { buffer, layout } = place(operand);
+    const axes = axesOf(index, point.p);
+    const whole = axes.length === point.dims.length && operand.dims.every((d, i) => d === point.dims[i] && (axes[i] === i || d === 1));
+    if (whole && layout.kind === "blocked" && layout.block === point.lanes) return load(buffer, point.offset, point.lanes);
+    if (elementCount(operand.dims) === 1) return load(buffer, { ...ZERO });
+    const channelAxis = axes.indexOf(1);
+    const others = operand.dims.filter((d, i) => i !== channelAxis && d !== 1);
+    if (layout.kind === "plain" && channelAxis >= 0 && others.length === 0 && stridesOf(operand.dims)[channelAxis] === 1)
+      return load(buffer, point.channel, point.lanes);
+    throw new DoesNotFit("an epilogue reads a value that lies in another way");
+  };
+}
+
+const ZERO: Expr = { kind: "const", type: { dtype: "index", lanes: 1 }, value: 0 };

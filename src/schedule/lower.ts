@@ -1,0 +1,199 @@
+/** Turns a group into a kernel: joins its nests, picks a schedule, and lists what the kernel is to be called with. */
+import type { Group, Node, Value } from "../ir/graph.ts";
+import { elementOf, expand, offsetOf, scalarRead, writtenIndex, type Placement } from "../loop/expand.ts";
+import type { BodyContext, Nest, Operand, Read } from "../loop/nest.ts";
+import { simplifyBody } from "../loop/simplify.ts";
+import { store } from "../loop/stmt.ts";
+import type { Buffer, Expr, Func, Stmt } from "../loop/types.ts";
+import { mapStmt, visitBody } from "../loop/walk.ts";
+import { computeNode, type NodeCompute } from "../ops/compute.ts";
+import { physicalDims, PLAIN } from "../tensor/layout.ts";
+import { staticShape } from "../tensor/dim.ts";
+import { byteSize } from "../tensor/dtype.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { must } from "../util/errors.ts";
+import { denseConv, depthwiseConv } from "./conv.ts";
+import { DoesNotFit } from "./epilogue.ts";
+import type { Machine } from "../loop/machine.ts";
+import type { Lowering, Schedule } from "./lowering.ts";
+import { vectorized } from "./vectorize.ts";
+
+/** What a kernel's parameter is bound to. */
+export type Argument =
+  | { readonly kind: "value"; readonly value: Value }
+  | { readonly kind: "constant"; readonly tensor: Tensor }
+  | { readonly kind: "temp"; readonly bytes: number };
+
+export interface Kernel {
+  readonly func: Func;
+  /** One for each parameter of the function. */
+  readonly args: readonly Argument[];
+  readonly nodes: readonly Node[];
+  /** Names of the schedules that were used. */
+  readonly schedules: readonly string[];
+}
+
+export interface LowerOptions {
+  readonly machine: Machine;
+  /** `naive` keeps the textbook nests: the judge of every other schedule. */
+  readonly schedule: "auto" | "naive";
+}
+
+/** Elements that a value takes in memory, its padding included. */
+export const storedLength = (value: Value): number =>
+  elementCount(physicalDims(staticShape(value.shape, `value ${value.name}`), value.layout));
+
+/** The buffers of one kernel, made as they are first used. */
+class Parameters {
+  readonly buffers: Buffer[] = [];
+  readonly args: Argument[] = [];
+  readonly #ofValue = new Map<Value, Buffer>();
+  readonly #ofTemp = new Map<Operand, Buffer>();
+  readonly #written: ReadonlySet<Value>;
+
+  constructor(written: ReadonlySet<Value>) {
+    this.#written = written;
+  }
+
+  value(value: Value): Placement {
+    let buffer = this.#ofValue.get(value);
+    if (!buffer) {
+      const access = this.#written.has(value) ? "readwrite" : "read";
+      buffer = this.#add(
+        { name: `b${this.buffers.length}`, dtype: value.dtype, length: storedLength(value), access },
+        { kind: "value", value },
+      );
+      this.#ofValue.set(value, buffer);
+    }
+    return { buffer, layout: value.layout };
+  }
+
+  temp(operand: Operand): Placement {
+    let buffer = this.#ofTemp.get(operand);
+    if (!buffer) {
+      const length = elementCount(operand.dims);
+      buffer = this.#add(
+        { name: `t${this.buffers.length}`, dtype: operand.dtype, length, access: "readwrite" },
+        { kind: "temp", bytes: length * byteSize(operand.dtype) },
+      );
+      this.#ofTemp.set(operand, buffer);
+    }
+    return { buffer, layout: PLAIN };
+  }
+
+  pack(name: string, tensor: Tensor): Buffer {
+    return this.#add(
+      { name: `${name}${this.buffers.length}`, dtype: tensor.type, length: tensor.data.length, access: "read" },
+      { kind: "constant", tensor },
+    );
+  }
+
+  #add(buffer: Buffer, arg: Argument): Buffer {
+    this.buffers.push(buffer);
+    this.args.push(arg);
+    return buffer;
+  }
+}
+
+/** The body of an elementwise follower at p, with `current` for the value it follows. */
+function follow(compute: NodeCompute, chained: Value, current: Expr, context: BodyContext): Expr {
+  const nest = must(compute.nests[0], "nest of an elementwise op");
+  const read: Read = (operand, index, outside) =>
+    compute.values.get(operand) === chained ? current : context.read(operand, index, outside);
+  return nest.body({ ...context, r: [], read });
+}
+
+/** The anchor's nests with the followers inlined into the last one. */
+export function fuseNests(group: Group): NodeCompute {
+  const computes = group.nodes.map(computeNode);
+  const [first, ...followers] = computes;
+  const anchor = must(first, "anchor");
+  const values = new Map(computes.flatMap((c) => [...c.values]));
+  const temps = computes.flatMap((c) => c.temps);
+  const last = anchor.nests.at(-1);
+  const finalCompute = computes.at(-1);
+  if (followers.length === 0 || !last || !finalCompute) return { nests: anchor.nests, values, temps };
+  const result = must(finalCompute.nests[0], "nest of a follower").result;
+  const epilogue = (value: Expr, context: BodyContext): Expr =>
+    followers.reduce((current, compute, i) => follow(compute, must(group.nodes[i]?.outputs[0], "chained value"), current, context), value);
+  const { reduction } = last;
+  const fused: Nest = reduction
+    ? {
+        ...last,
+        result,
+        reduction: { ...reduction, finish: (acc, context) => epilogue(reduction.finish ? reduction.finish(acc, context) : acc, context) },
+      }
+    : { ...last, result, body: (context) => epilogue(last.body(context), context) };
+  return { nests: [...anchor.nests.slice(0, -1), fused], values, temps };
+}
+
+/** One element by the textbook, for the tails of vectorised loops. */
+function textbookElement(l: Lowering, p: readonly Expr[], part: string): readonly Stmt[] {
+  const { buffer, layout } = l.place(l.nest.result);
+  return elementOf(l.nest, p, scalarRead(l.place), `${l.prefix}${part}`, (value) => [
+    store(buffer, offsetOf(l.nest.result.dims, layout, writtenIndex(l.nest, p)), value),
+  ]);
+}
+
+/** Tried in order; the first that applies is used, the textbook if none does. */
+const SCHEDULES: readonly Schedule[] = [denseConv, depthwiseConv, vectorized(textbookElement)];
+
+function schedule(l: Lowering, options: LowerOptions): { readonly name: string; readonly body: readonly Stmt[] } {
+  for (const s of options.schedule === "naive" ? [] : SCHEDULES) {
+    try {
+      const body = s.lower(l);
+      if (body) return { name: s.name, body: simplifyBody(body) };
+    } catch (error) {
+      if (!(error instanceof DoesNotFit)) throw error;
+    }
+  }
+  return { name: "textbook", body: expand(l.nest, l.place, l.prefix) };
+}
+
+/** Lowers a group to one kernel. */
+export function lowerGroup(group: Group, name: string, options: LowerOptions): Kernel {
+  const { nests, values, temps } = fuseNests(group);
+  const written = new Set(group.nodes.flatMap((n) => n.outputs));
+  const params = new Parameters(written);
+  const scheduled = nests.map((nest, i) =>
+    schedule(
+      {
+        nest,
+        machine: options.machine,
+        prefix: `n${i}_`,
+        place: (operand) => {
+          const value = values.get(operand);
+          return value ? params.value(value) : params.temp(operand);
+        },
+        constantOf: (operand) => values.get(operand)?.data,
+        pack: (label, tensor) => params.pack(label, tensor),
+      },
+      options,
+    ),
+  );
+  const body = scheduled.flatMap((s) => s.body);
+  const kernel = usedOnly({ name, params: params.buffers, body }, params.args);
+  return { ...kernel, nodes: group.nodes, schedules: [...new Set(scheduled.map((s) => s.name))] };
+}
+
+/** Leaves out parameters that the body does not touch, such as weights of which a packed copy is used. */
+function usedOnly(func: Func, args: readonly Argument[]): { readonly func: Func; readonly args: readonly Argument[] } {
+  const used = new Set<Buffer>();
+  visitBody(func.body, (e) => {
+    if (e.kind === "load") used.add(e.buffer);
+  });
+  const stores = (body: readonly Stmt[]): void => {
+    for (const s of body) {
+      if (s.kind === "store") used.add(s.buffer);
+      else
+        mapStmt(
+          s,
+          (e) => e,
+          (inner) => (stores(inner), inner),
+        );
+    }
+  };
+  stores(func.body);
+  const keep = func.params.map((p) => used.has(p));
+  return { func: { ...func, params: func.params.filter((_, i) => keep[i]) }, args: args.filter((_, i) => keep[i]) };
+}

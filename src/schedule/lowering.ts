@@ -1,0 +1,24 @@
+/** What a schedule is given, and what it gives back. */
+import type { Machine } from "../loop/machine.ts";
+import type { Placement } from "../loop/expand.ts";
+import type { Nest, Operand } from "../loop/nest.ts";
+import type { Buffer, Stmt } from "../loop/types.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+export interface Lowering {
+  readonly nest: Nest;
+  readonly machine: Machine;
+  readonly place: (operand: Operand) => Placement;
+  /** The value of a constant operand. */
+  readonly constantOf: (operand: Operand) => Tensor | undefined;
+  /** A buffer for a constant that was rearranged at compile time. */
+  readonly pack: (name: string, tensor: Tensor) => Buffer;
+  /** Prefix for names, unique in the kernel. */
+  readonly prefix: string;
+}
+
+/** Gives the statements of the nest, or undefined when the schedule does not apply. */
+export interface Schedule {
+  readonly name: string;
+  readonly lower: (l: Lowering) => readonly Stmt[] | undefined;
+}

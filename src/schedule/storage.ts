@@ -1,0 +1,67 @@
+/** Where every value of a program lies: in the caller's buffers, the weights, or the arena. */
+import type { GroupedGraph, Node, Value } from "../ir/graph.ts";
+import { getOp } from "../ops/index.ts";
+import { byteSize } from "../tensor/dtype.ts";
+import { layoutEquals } from "../tensor/layout.ts";
+import { storedLength } from "./lower.ts";
+
+export type Storage =
+  | { readonly kind: "input"; readonly index: number }
+  | { readonly kind: "output"; readonly index: number }
+  | { readonly kind: "constant"; readonly value: Value }
+  | { readonly kind: "arena"; readonly id: number };
+
+/** Whether the node only renames its input: the elements and their order in memory stay. */
+function isRename(node: Node): boolean {
+  const [x] = node.inputs;
+  const [y] = node.outputs;
+  if (!x || !y || !getOp(node.op).traits.view) return false;
+  return layoutEquals(x.layout, y.layout) && (x.layout.kind === "plain" || node.op === "identity");
+}
+
+export interface StoragePlan {
+  readonly of: (value: Value) => Storage;
+  /** Nodes for which nothing has to run. */
+  readonly renames: ReadonlySet<Node>;
+  /** Bytes of each arena buffer, by id. */
+  readonly arenaBytes: readonly number[];
+}
+
+/**
+ * Joins values that can be one piece of memory. A view of a computed value shares its memory; when the view is an output of
+ * the graph, the value is computed straight into the caller's buffer. A view of an input or a constant that must reach an
+ * output, or a value that is two outputs, is copied.
+ */
+export function planStorage({ graph }: GroupedGraph): StoragePlan {
+  const storage = new Map<Value, Storage>();
+  const renames = new Set<Node>();
+  const arenaBytes: number[] = [];
+  graph.inputs.forEach((v, index) => storage.set(v, { kind: "input", index }));
+  graph.outputs.forEach((v, index) => storage.set(v, { kind: "output", index }));
+  const producer = new Map(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
+  for (const node of [...graph.nodes].reverse()) {
+    const [x] = node.inputs;
+    const [y] = node.outputs;
+    const place = y && storage.get(y);
+    if (!x || place?.kind !== "output" || !isRename(node) || storage.has(x) || !producer.has(x)) continue;
+    storage.set(x, place);
+    renames.add(node);
+  }
+  const of = (value: Value): Storage => {
+    const known = storage.get(value);
+    if (known) return known;
+    const fresh: Storage = value.data
+      ? { kind: "constant", value }
+      : { kind: "arena", id: arenaBytes.push(storedLength(value) * byteSize(value.dtype)) - 1 };
+    storage.set(value, fresh);
+    return fresh;
+  };
+  for (const node of graph.nodes) {
+    const [x] = node.inputs;
+    const [y] = node.outputs;
+    if (!x || !y || storage.has(y) || !isRename(node)) continue;
+    storage.set(y, of(x));
+    renames.add(node);
+  }
+  return { of, renames, arenaBytes };
+}

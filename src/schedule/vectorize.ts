@@ -1,0 +1,213 @@
+/**
+ * Vectorises any nest whose reads run along the innermost axis of its result with stride 1 or 0: the body is evaluated once
+ * with vectors for elements. Several vectors side by side hide the latency of a reduction.
+ */
+import { affine } from "../loop/affine.ts";
+import { combine, insideOf, offsetOf, writtenIndex } from "../loop/expand.ts";
+import { add, broadcast, indexVar, int, load, mul, select, variable } from "../loop/expr.ts";
+import type { Operand, Read } from "../loop/nest.ts";
+import { simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
+import { forLoop, letMutable, setVar, store } from "../loop/stmt.ts";
+import type { Expr, Stmt, Var } from "../loop/types.ts";
+import { visitExpr } from "../loop/walk.ts";
+import { physicalDims } from "../tensor/layout.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { DoesNotFit } from "./epilogue.ts";
+import type { Lowering, Schedule } from "./lowering.ts";
+
+/** The iteration space of a nest in memory order, and the logical index of a point. */
+interface Space {
+  readonly extents: readonly number[];
+  readonly logical: (vars: readonly Expr[]) => readonly Expr[];
+}
+
+function spaceOf(l: Lowering): Space {
+  const dims = l.nest.region?.extents ?? l.nest.result.dims;
+  const { layout } = l.place(l.nest.result);
+  const extents = physicalDims(dims, layout);
+  if (layout.kind === "plain") return { extents, logical: (v) => v };
+  return {
+    extents,
+    logical: ([n = int(0), outer = int(0), ...rest]) => [
+      n,
+      add(mul(outer, int(layout.block)), rest.at(-1) ?? int(0)),
+      ...rest.slice(0, -1),
+    ],
+  };
+}
+
+const mentions = (e: Expr, name: string): boolean => {
+  let found = false;
+  visitExpr(e, (x) => {
+    if (x.kind === "var" && x.name === name) found = true;
+  });
+  return found;
+};
+
+/** Reads as vectors along `lane`, a variable that stands for the position in the vector. */
+function laneRead(l: Lowering, lane: Var, lanes: number, ranges: ReadonlyMap<string, Range>): Read {
+  return (operand: Operand, index, outside) => {
+    const { buffer, layout } = l.place(operand);
+    const offset = simplifyExpr(offsetOf(operand.dims, layout, index), ranges);
+    const value = mentions(offset, lane.name) ? vectorLoad(offset) : load(buffer, offset);
+    if (!outside) return value;
+    const inside = simplifyExpr(insideOf(operand.dims, index), ranges);
+    if (mentions(inside, lane.name)) throw new DoesNotFit("a bound depends on the lane");
+    return select(inside, value, broadcast(outside, value.type.lanes));
+
+    function vectorLoad(at: Expr): Expr {
+      const stride = affine(at)?.coefficients.get(lane.name) ?? laneStride(at, lane.name);
+      if (stride !== 1 || buffer.dtype !== "float32") throw new DoesNotFit("a read does not run along the lanes");
+      return load(buffer, replaceVar(at, lane.name), lanes);
+    }
+  };
+}
+
+/** The lane's coefficient when the offset is `rest + lane` and the rest is not affine (a table look-up, a division). */
+function laneStride(e: Expr, name: string): number | undefined {
+  if (e.kind === "var") return e.name === name ? 1 : 0;
+  if (!mentions(e, name)) return 0;
+  if (e.kind !== "binary" || e.op !== "add") return undefined;
+  const a = laneStride(e.a, name);
+  const b = laneStride(e.b, name);
+  return a === undefined || b === undefined ? undefined : a + b;
+}
+
+function replaceVar(e: Expr, name: string): Expr {
+  if (e.kind === "var") return e.name === name ? int(0) : e;
+  if (e.kind === "binary")
+    return e.op === "add"
+      ? add(replaceVar(e.a, name), replaceVar(e.b, name))
+      : { ...e, a: replaceVar(e.a, name), b: replaceVar(e.b, name) };
+  if (e.kind === "select") return { ...e, cond: replaceVar(e.cond, name), a: replaceVar(e.a, name), b: replaceVar(e.b, name) };
+  return e;
+}
+
+/** Statements for `count` vectors side by side at `base`. */
+function vectors(l: Lowering, space: Space, outer: readonly Var[], base: Expr, count: number, part: string): readonly Stmt[] {
+  const { nest, machine, place } = l;
+  const lanes = machine.lanes;
+  const lane = indexVar(`${l.prefix}lane`);
+  const ranges = new Map<string, Range>([[lane.name, { lo: 0, hi: lanes - 1 }]]);
+  outer.forEach((v, i) => ranges.set(v.name, { lo: 0, hi: (space.extents[i] ?? 1) - 1 }));
+  if (base.kind === "var") ranges.set(base.name, { lo: 0, hi: (space.extents.at(-1) ?? 1) - 1 });
+  const r = (nest.reduction?.extents ?? []).map((_, i) => indexVar(`${l.prefix}${part}r${i}`));
+  r.forEach((v, i) => ranges.set(v.name, { lo: 0, hi: (nest.reduction?.extents[i] ?? 1) - 1 }));
+  const read = laneRead(l, lane, lanes, ranges);
+  const target = place(nest.result);
+  const points = Array.from({ length: count }, (_, k) => {
+    const p = space.logical([...outer, add(add(base, int(k * lanes)), lane)]);
+    const offset = simplifyExpr(offsetOf(nest.result.dims, target.layout, writtenIndex(nest, p)), ranges);
+    if (laneStride(offset, lane.name) !== 1 && affine(offset)?.coefficients.get(lane.name) !== 1)
+      throw new DoesNotFit("the result does not run along the lanes");
+    return { p, offset: replaceVar(offset, lane.name) };
+  });
+  const asVector = (e: Expr): Expr => {
+    if (mentions(e, lane.name)) throw new DoesNotFit("an element depends on its position");
+    return broadcast(e, lanes);
+  };
+  const emit = (value: Expr, at: Expr): Stmt => store(target.buffer, at, asVector(value));
+  const { reduction } = nest;
+  if (!reduction) return points.map(({ p, offset }) => emit(nest.body({ p, r: [], read }), offset));
+  const accs = points.map((_, k) => variable(`${l.prefix}${part}acc${k}`, { dtype: reduction.init.type.dtype, lanes }));
+  const updates = accs.map((acc, k) =>
+    setVar(acc, combine(reduction.combine, acc, asVector(nest.body({ p: points[k]?.p ?? [], r, read })))),
+  );
+  return [
+    ...accs.map((acc) => letMutable(acc, broadcast(reduction.init, lanes))),
+    ...r.reduceRight<readonly Stmt[]>((body, v, i) => [forLoop(v, reduction.extents[i] ?? 1, body)], updates),
+    ...accs.flatMap((acc, k) => {
+      const point = points[k];
+      return point ? [emit(reduction.finish ? reduction.finish(acc, { p: point.p, r: [], read }) : acc, point.offset)] : [];
+    }),
+  ];
+}
+
+/** Elements past the last whole vector, one by one. */
+function scalars(
+  l: Lowering,
+  space: Space,
+  outer: readonly Var[],
+  from: number,
+  elementOf: (l: Lowering, p: readonly Expr[], part: string) => readonly Stmt[],
+): readonly Stmt[] {
+  const last = space.extents.at(-1) ?? 1;
+  if (from >= last) return [];
+  const v = indexVar(`${l.prefix}tail`);
+  return [forLoop(v, last, elementOf(l, space.logical([...outer, v]), "t"), { from: int(from) })];
+}
+
+const SIDE_BY_SIDE = 4;
+
+export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: string) => readonly Stmt[]): Schedule {
+  return {
+    name: "vectorised",
+    lower: (l) => {
+      const { nest, machine, prefix } = l;
+      if (nest.result.dtype !== "float32") return undefined;
+      const flat = flattened(l);
+      if (flat) return flat;
+      const space = spaceOf(l);
+      const last = space.extents.at(-1) ?? 1;
+      if (last < machine.lanes) return undefined;
+      const outer = space.extents.slice(0, -1).map((_, i) => indexVar(`${prefix}${i}`));
+      const v = indexVar(`${prefix}v`);
+      const many = nest.reduction ? SIDE_BY_SIDE * machine.lanes : machine.lanes;
+      const wide = last - (last % many);
+      const narrow = last - ((last - wide) % machine.lanes);
+      const loop = (from: number, to: number, step: number, part: string): readonly Stmt[] => {
+        if (to <= from) return [];
+        const one = to - from === step;
+        const body = vectors(l, space, outer, one ? int(from) : v, step / machine.lanes, part);
+        return one ? [forLoop(indexVar(`${prefix}${part}one`), 1, body)] : [forLoop(v, to, body, { from: int(from), step })];
+      };
+      const inner = [
+        ...loop(0, wide, many, "w"),
+        ...loop(wide, narrow, machine.lanes, "n"),
+        ...scalars(l, space, outer, narrow, elementOf),
+      ];
+      return simplifyBody(outer.reduceRight<readonly Stmt[]>((body, o, i) => [forLoop(o, space.extents[i] ?? 1, body)], inner));
+    },
+  };
+}
+
+/** A map over operands that lie exactly as the result does, or are one scalar, runs over memory as one row. */
+function flattened(l: Lowering): readonly Stmt[] | undefined {
+  const { nest, machine, place, prefix } = l;
+  if (nest.kind !== "map" || nest.reduction || nest.region) return undefined;
+  const target = place(nest.result);
+  const p = nest.result.dims.map((_, i) => indexVar(`${prefix}p${i}`));
+  const total = elementCount(physicalDims(nest.result.dims, target.layout));
+  if (total < machine.lanes) return undefined;
+  const at = indexVar(`${prefix}v`);
+  const flatRead =
+    (offset: Expr, lanes: number): Read =>
+    (operand, index) => {
+      const { buffer, layout } = place(operand);
+      if (elementCount(operand.dims) === 1) return load(buffer, int(0));
+      const same =
+        layout.kind === target.layout.kind &&
+        operand.dims.length === p.length &&
+        index.every(
+          (e, i) => operand.dims[i] === nest.result.dims[i] && (operand.dims[i] === 1 || (e.kind === "var" && e.name === p[i]?.name)),
+        );
+      if (!same || buffer.dtype !== "float32") throw new DoesNotFit("an operand lies in another way");
+      return load(buffer, offset, lanes);
+    };
+  try {
+    const whole = total - (total % machine.lanes);
+    const value = (offset: Expr, lanes: number): Expr => {
+      const e = nest.body({ p, r: [], read: flatRead(offset, lanes) });
+      if (p.some((v) => mentions(e, v.name))) throw new DoesNotFit("an element depends on its position");
+      return broadcast(e, lanes);
+    };
+    const tail = indexVar(`${prefix}tail`);
+    return [
+      forLoop(at, whole, [store(target.buffer, at, value(at, machine.lanes))], { step: machine.lanes }),
+      ...(whole < total ? [forLoop(tail, total, [store(target.buffer, tail, value(tail, 1))], { from: int(whole) })] : []),
+    ];
+  } catch (error) {
+    if (error instanceof DoesNotFit) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Small static functions that printed kernels call: what C has no operator for. A lane loop in an inlined function becomes
+ * one instruction in both gcc and clang (vmaxps, vroundps, vblendvps), without naming an instruction set.
+ */
+import { typeText } from "../../loop/expr.ts";
+import type { BinaryOp, LoopType, ReduceOp, UnaryOp } from "../../loop/types.ts";
+import { DTYPES, type DType } from "../../tensor/dtype.ts";
+import { scalarType, typeName } from "./types.ts";
+
+/** A helper function: its name, its text, and the vector types it mentions. */
+export interface Intrinsic {
+  readonly name: string;
+  readonly text: string;
+  readonly types: readonly LoopType[];
+}
+
+const inline = (result: string, name: string, params: string, body: string): string =>
+  `static inline __attribute__((always_inline)) ${result} ${name}(${params}) { ${body} }\n`;
+
+const lanesOf = (t: LoopType, element: string): string =>
+  `${typeName(t)} r; for (int i = 0; i < ${t.lanes}; i++) r[i] = ${element}; return r;`;
+
+const suffix = (t: LoopType): string => typeText(t).replace("index", "idx");
+
+/** libm and builtin names of unary functions, without the float suffix. */
+const LIBM: Partial<Record<UnaryOp, string>> = {
+  floor: "__builtin_floor",
+  ceil: "__builtin_ceil",
+  trunc: "__builtin_trunc",
+  roundEven: "__builtin_rint",
+  sqrt: "__builtin_sqrt",
+  exp: "exp",
+  log: "log",
+  tanh: "tanh",
+  erf: "erf",
+  sin: "sin",
+  cos: "cos",
+};
+
+function unaryElement(op: UnaryOp, dtype: LoopType["dtype"], x: string): string {
+  const libm = LIBM[op];
+  if (libm) return `${libm}${dtype === "float64" ? "" : "f"}(${x})`;
+  if (dtype === "float32" || dtype === "float64") return `__builtin_fabs${dtype === "float64" ? "" : "f"}(${x})`;
+  return `${x} < 0 ? -${x} : ${x}`;
+}
+
+export function unaryIntrinsic(op: UnaryOp, t: LoopType): Intrinsic {
+  const name = `${op}_${suffix(t)}`;
+  const body = t.lanes === 1 ? `return ${unaryElement(op, t.dtype, "x")};` : lanesOf(t, unaryElement(op, t.dtype, "x[i]"));
+  return { name, text: inline(typeName(t), name, `${typeName(t)} x`, body), types: [t] };
+}
+
+/** floor division and modulus of addresses; truncation otherwise, with 0 for a zero divisor. */
+function divisionElement(op: "div" | "mod", dtype: LoopType["dtype"], a: string, b: string): string {
+  if (dtype === "float32" || isDouble(dtype))
+    return op === "mod" ? `__builtin_fmod${isDouble(dtype) ? "" : "f"}(${a}, ${b})` : `${a} / ${b}`;
+  if (dtype === "index") return op === "div" ? `${a} / ${b} - (${a} % ${b} < 0)` : `(${a} % ${b} + ${b}) % ${b}`;
+  return `${b} == 0 ? 0 : ${a} ${op === "div" ? "/" : "%"} ${b}`;
+}
+
+const isDouble = (dtype: LoopType["dtype"]): boolean => dtype === "float64";
+
+function binaryElement(op: BinaryOp, dtype: LoopType["dtype"], a: string, b: string): string {
+  if (op === "min") return `${b} < ${a} ? ${b} : ${a}`;
+  if (op === "max") return `${b} > ${a} ? ${b} : ${a}`;
+  if (op === "div" || op === "mod") return divisionElement(op, dtype, a, b);
+  if (op === "pow") return `pow${isDouble(dtype) || DTYPES[dtype as DType].class !== "float" ? "" : "f"}(${a}, ${b})`;
+  const bits = DTYPES[dtype as DType].bytes * 8;
+  if (bits === 64) return `(${scalarType(dtype)})(((__extension__ ${dtype === "int64" ? "" : "unsigned "}__int128)${a} * ${b}) >> 64)`;
+  return `(${scalarType(dtype)})(((${dtype.startsWith("int") ? "int64_t" : "uint64_t"})${a} * ${b}) >> ${bits})`;
+}
+
+export function binaryIntrinsic(op: BinaryOp, t: LoopType): Intrinsic {
+  const name = `${op}_${suffix(t)}`;
+  const type = typeName(t);
+  const body = t.lanes === 1 ? `return ${binaryElement(op, t.dtype, "a", "b")};` : lanesOf(t, binaryElement(op, t.dtype, "a[i]", "b[i]"));
+  return { name, text: inline(type, name, `${type} a, ${type} b`, body), types: [t] };
+}
+
+export function selectIntrinsic(t: LoopType): Intrinsic {
+  const name = `select_${suffix(t)}`;
+  const type = typeName(t);
+  const cond: LoopType = { dtype: "bool", lanes: t.lanes };
+  return {
+    name,
+    text: inline(type, name, `${typeName(cond)} c, ${type} a, ${type} b`, lanesOf(t, "c[i] ? a[i] : b[i]")),
+    types: [t, cond],
+  };
+}
+
+export function broadcastIntrinsic(t: LoopType): Intrinsic {
+  const name = `broadcast_${suffix(t)}`;
+  const list = new Array<string>(t.lanes).fill("x").join(", ");
+  return { name, text: inline(typeName(t), name, `${scalarType(t.dtype)} x`, `return (${typeName(t)}){${list}};`), types: [t] };
+}
+
+export function castIntrinsic(from: LoopType, to: LoopType): Intrinsic {
+  const name = `cast_${suffix(from)}_${suffix(to)}`;
+  const element = from.dtype === "bool" ? "x[i] != 0" : "x[i]";
+  return {
+    name,
+    text: inline(typeName(to), name, `${typeName(from)} x`, lanesOf(to, `(${scalarType(to.dtype)})(${element})`)),
+    types: [from, to],
+  };
+}
+
+/** The largest float that converts to a value within the integer type, and the limits themselves. */
+function saturateElement(from: LoopType, to: LoopType, x: string): string {
+  const dtype = to.dtype as DType;
+  const bits = DTYPES[dtype].bytes * 8;
+  const unsigned = DTYPES[dtype].class === "unsigned";
+  const low = unsigned ? "0" : bits === 32 ? "INT32_MIN" : String(-(2 ** (bits - 1)));
+  const high = unsigned ? (bits === 32 ? "UINT32_MAX" : String(2 ** bits - 1)) : bits === 32 ? "INT32_MAX" : String(2 ** (bits - 1) - 1);
+  const float = from.dtype === "float32" || from.dtype === "float64";
+  const top = float ? `${x} >= ${2 ** (unsigned ? bits : bits - 1)}.0${from.dtype === "float32" ? "f" : ""}` : `${x} > ${high}`;
+  const bottom = float
+    ? `!(${x} > ${unsigned ? "0" : String(-(2 ** (bits - 1)))}.0${from.dtype === "float32" ? "f" : ""})`
+    : `${x} < ${low}`;
+  const lowest = float ? `(${x} == ${x} ? ${low} : 0)` : low;
+  return `(${scalarType(to.dtype)})(${top} ? ${high} : ${bottom} ? ${lowest} : ${x})`;
+}
+
+export function saturateIntrinsic(from: LoopType, to: LoopType): Intrinsic {
+  const name = `saturate_${suffix(from)}_${suffix(to)}`;
+  const body = to.lanes === 1 ? `return ${saturateElement(from, to, "x")};` : lanesOf(to, saturateElement(from, to, "x[i]"));
+  return { name, text: inline(typeName(to), name, `${typeName(from)} x`, body), types: [from, to] };
+}
+
+/** Lanes are folded in pairs, halves first. */
+export function reduceIntrinsic(op: ReduceOp, t: LoopType): Intrinsic {
+  const name = `reduce_${op}_${suffix(t)}`;
+  const fold =
+    op === "add" || op === "mul"
+      ? `x[i] ${op === "add" ? "+" : "*"}= x[i + n]`
+      : `x[i] = ${binaryElement(op, t.dtype, "x[i]", "x[i + n]")}`;
+  const body = `for (int n = ${t.lanes / 2}; n > 0; n /= 2) for (int i = 0; i < n; i++) ${fold}; return x[0];`;
+  return { name, text: inline(scalarType(t.dtype), name, `${typeName(t)} x`, body), types: [t] };
+}
+
+export function bitcastIntrinsic(from: LoopType, to: LoopType): Intrinsic {
+  const name = `bitcast_${suffix(from)}_${suffix(to)}`;
+  const body = `${typeName(to)} r; __builtin_memcpy(&r, &x, sizeof r); return r;`;
+  return { name, text: inline(typeName(to), name, `${typeName(from)} x`, body), types: [from, to] };
+}
+
+export function shuffleIntrinsic(from: LoopType, to: LoopType, indices: readonly number[]): Intrinsic {
+  const name = `shuffle_${suffix(from)}_${indices.join("_")}`;
+  const elements = indices.map((i) => {
+    const [v, at] = i < from.lanes ? ["a", i] : ["b", i - from.lanes];
+    return from.lanes === 1 ? v : `${v}[${at}]`;
+  });
+  const body = to.lanes === 1 ? `return ${elements[0] ?? "a"};` : `return (${typeName(to)}){${elements.join(", ")}};`;
+  return { name, text: inline(typeName(to), name, `${typeName(from)} a, ${typeName(from)} b`, body), types: [from, to] };
+}
+
+/** Conversions between half types in memory and float. */
+export function halfIntrinsic(kind: "load_float16" | "store_float16" | "load_bfloat16" | "store_bfloat16"): Intrinsic {
+  const bodies = {
+    load_bfloat16: ["float", "uint16_t x", "uint32_t b = (uint32_t)x << 16; float f; __builtin_memcpy(&f, &b, 4); return f;"],
+    store_bfloat16: [
+      "uint16_t",
+      "float f",
+      "uint32_t b; __builtin_memcpy(&b, &f, 4); if (f != f) return 0x7fc0; return (uint16_t)((b + 0x7fff + ((b >> 16) & 1)) >> 16);",
+    ],
+    load_float16: [
+      "float",
+      "uint16_t x",
+      "uint32_t s = (uint32_t)(x & 0x8000) << 16, m = x & 0x7fff, b; float f; " +
+        "if (m >= 0x7c00) b = s | 0x7f800000 | (m << 13); else { f = (float)m * 5.9604645e-8f; if (m >= 0x400) { b = (m << 13) + 0x38000000; __builtin_memcpy(&f, &b, 4); } " +
+        "__builtin_memcpy(&b, &f, 4); b |= s; } __builtin_memcpy(&f, &b, 4); return f;",
+    ],
+    store_float16: [
+      "uint16_t",
+      "float f",
+      "uint32_t b; __builtin_memcpy(&b, &f, 4); uint32_t s = (b >> 16) & 0x8000, m = b & 0x7fffffff; if (m > 0x7f800000) return 0x7e00; if (m >= 0x477ff000) return (uint16_t)(s | 0x7c00); " +
+        "if (m < 0x38800000) { float g; __builtin_memcpy(&g, &m, 4); return (uint16_t)(s | (uint32_t)__builtin_rintf(g * 16777216.0f)); } m += 0xc8000fff + ((m >> 13) & 1); return (uint16_t)(s | (m >> 13));",
+    ],
+  } as const;
+  const [result, params, body] = bodies[kind];
+  return { name: kind, text: inline(result, kind, params, body), types: [] };
+}
