@@ -25,9 +25,9 @@ const ROOMS = {
   engine: { browser: true, imports: FOUNDATION },
   compiler: { browser: true, imports: COMPILE, node: { imports: ["toolchain"] } },
   runtime: { browser: true, imports: ["engine", ...FOUNDATION] },
-  data: { browser: true, imports: ["runtime", "geometry", ...FOUNDATION], node: { packages: ["sharp"] } },
+  data: { browser: true, imports: ["runtime", "engine", "geometry", ...FOUNDATION], node: { packages: ["sharp"] } },
   metrics: { browser: true, imports: ["geometry", "util"] },
-  vision: { browser: true, imports: ["runtime", "data", "geometry", ...FOUNDATION] },
+  vision: { browser: true, imports: ["runtime", "engine", "data", "geometry", ...FOUNDATION] },
   report: { browser: true, imports: ["metrics", "vision", "geometry", "engine", ...FOUNDATION] },
   workflow: { browser: false, imports: ["compiler", "toolchain", ...COMPILE, ...RUN], packages: ["onnxruntime-node"] },
   cli: {
@@ -43,8 +43,8 @@ const DOORS = {
   index: ["compiler", "toolchain", ...COMPILE],
   runtime: ["runtime", "engine", ...FOUNDATION],
   web: ["runtime", "engine", ...FOUNDATION],
-  data: ["data", "geometry", ...FOUNDATION],
-  vision: ["vision", "data", "geometry", ...FOUNDATION],
+  data: ["data", "engine", "geometry", ...FOUNDATION],
+  vision: ["vision", "engine", "data", "geometry", ...FOUNDATION],
   metrics: ["metrics", "geometry", ...FOUNDATION],
   report: ["report", "metrics", ...FOUNDATION],
 };
