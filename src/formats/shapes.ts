@@ -27,8 +27,8 @@ function bindOne(name: string, shape: Shape, dims: readonly number[], bindings: 
     new HoneError("usage", `the shape ${dims.join("x")} does not fit the input "${name}", which is ${shapeText(shape)}: ${why}`);
   if (dims.length !== shape.length) throw wrong(`it has ${shape.length} dimensions`);
   shape.forEach((dim, i) => {
-    const want = dims[i] ?? 0;
-    if (!Number.isSafeInteger(want) || want <= 0) throw wrong(`dimension ${i} is not a whole number above 0`);
+    const want = dims[i] ?? -1;
+    if (!Number.isSafeInteger(want) || want < 0) throw wrong(`dimension ${i} is not a whole number`);
     if (typeof dim === "number") {
       if (dim !== want) throw wrong(`dimension ${i} is ${dim}`);
       return;

@@ -1,9 +1,8 @@
-import type { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph, Value } from "../../ir/graph.ts";
-import { opBuilder } from "../../ops/index.ts";
 import { sym, type Dim, type Shape } from "../../tensor/dim.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
+import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
 import { bindInputs, type InputShapes } from "../shapes.ts";
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from "./ast.ts";
@@ -35,7 +34,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions): Graph {
   const { graph } = model;
   if (graph === undefined) throw new HoneError("model.damaged", "the model holds no graph", { at: { file: options.file } });
   const opset = problems.attempt({}, () => opsetOf(model)) ?? OLDEST_OPSET;
-  const builder = opBuilder(graph.name === "" ? "main" : graph.name);
+  const builder = new ImportBuilder(graph.name === "" ? "main" : graph.name);
   const names = new Map<string, Value | undefined>();
   addConstants(graph, builder, names, options, problems);
   addInputs(graph, builder, names, options, problems);
@@ -67,7 +66,7 @@ function opsetOf(model: OnnxModel): number {
 
 const isOnnxDomain = (domain: string): boolean => domain === "" || domain === "ai.onnx";
 
-function addConstants(graph: OnnxGraph, builder: GraphBuilder, names: Names, options: ImportOptions, problems: Problems): void {
+function addConstants(graph: OnnxGraph, builder: ImportBuilder, names: Names, options: ImportOptions, problems: Problems): void {
   // only what is used: exporters leave training state behind, some of it in types that hone need not know
   const used = new Set([...graph.node.flatMap((n) => n.input), ...graph.output.map((o) => o.name)]);
   const add = (proto: OnnxTensor): void => {
@@ -88,7 +87,7 @@ function addConstants(graph: OnnxGraph, builder: GraphBuilder, names: Names, opt
   }
 }
 
-function addInputs(graph: OnnxGraph, builder: GraphBuilder, names: Names, options: ImportOptions, problems: Problems): void {
+function addInputs(graph: OnnxGraph, builder: ImportBuilder, names: Names, options: ImportOptions, problems: Problems): void {
   const initialized = new Set(graph.initializer.map((t) => t.name));
   const types = new Map<string, { dtype: DType; shape: Shape }>();
   for (const info of graph.input) {
@@ -97,7 +96,8 @@ function addInputs(graph: OnnxGraph, builder: GraphBuilder, names: Names, option
     const type = problems.attempt({ node: info.name }, () => inputType(info));
     if (type !== undefined) types.set(info.name, type);
   }
-  const shapes = bindInputs(new Map([...types].map(([name, { shape }]) => [name, shape])), options.shapes ?? {});
+  const readable = Object.entries(options.shapes ?? {}).filter(([name]) => types.has(name) || !names.has(name));
+  const shapes = bindInputs(new Map([...types].map(([name, { shape }]) => [name, shape])), Object.fromEntries(readable));
   for (const [name, { dtype, shape }] of types) names.set(name, builder.input(name, dtype, shapes.get(name) ?? shape));
 }
 

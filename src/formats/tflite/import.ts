@@ -1,10 +1,9 @@
-import type { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph, Value } from "../../ir/graph.ts";
-import { opBuilder } from "../../ops/index.ts";
 import type { Shape } from "../../tensor/dim.ts";
 import { fromFloat16 } from "../../tensor/half.ts";
 import { tensor, type Tensor } from "../../tensor/tensor.ts";
 import { HoneError } from "../../util/errors.ts";
+import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
 import { bindInputs, type InputShapes } from "../shapes.ts";
 import type { TfliteModel, TfliteOperator, TfliteSubgraph, TfliteTensor } from "./ast.ts";
@@ -52,7 +51,7 @@ function refuseQuantized(subgraph: TfliteSubgraph, file: string): void {
 }
 
 class SubgraphImporter {
-  readonly builder: GraphBuilder;
+  readonly builder: ImportBuilder;
   readonly #model: TfliteModel;
   readonly #subgraph: TfliteSubgraph;
   readonly #options: ImportOptions;
@@ -62,7 +61,7 @@ class SubgraphImporter {
   readonly #names: readonly string[];
 
   constructor(model: TfliteModel, subgraph: TfliteSubgraph, options: ImportOptions, problems: Problems) {
-    this.builder = opBuilder(subgraph.name === "" ? "main" : subgraph.name);
+    this.builder = new ImportBuilder(subgraph.name === "" ? "main" : subgraph.name);
     this.#model = model;
     this.#subgraph = subgraph;
     this.#options = options;

@@ -1,8 +1,8 @@
-import type { GraphBuilder } from "../../../ir/builder.ts";
 import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { ImportBuilder } from "../../builder.ts";
 import type { DType } from "../../../tensor/dtype.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
-import { HoneError } from "../../../util/errors.ts";
+import { HoneError, must } from "../../../util/errors.ts";
 import type { OnnxAttribute, OnnxNode } from "../ast.ts";
 import { TENSOR_TYPES, onnxTypeName } from "../types.ts";
 
@@ -11,7 +11,7 @@ export type Mapper = (n: NodeView) => Value | readonly Value[];
 
 /** What a mapping needs of the model around a node. */
 export interface MapContext {
-  readonly builder: GraphBuilder;
+  readonly builder: ImportBuilder;
   /** Version of ONNX's own operator set that the model asks for. */
   readonly opset: number;
   readonly tensorOf: (attribute: OnnxAttribute) => Tensor | undefined;
@@ -92,9 +92,10 @@ export class NodeView {
 
   /** The values of an integer input when they are known; `undefined` when the input is not given or is computed. */
   known(i: number): readonly number[] | undefined {
-    const data = this.inputs[i]?.data?.data;
-    if (data === undefined) return undefined;
-    return Array.from<number | bigint, number>(data, (v) => (typeof v === "bigint" ? saturate(v) : v));
+    const value = this.inputs[i];
+    const known = value && this.#context.builder.known(value);
+    if (known === undefined) return undefined;
+    return Array.from<number | bigint, number>(known.data, (v) => (typeof v === "bigint" ? saturate(v) : v));
   }
 
   /** The values of an integer input that must be known now; `undefined` when it is not given. */
@@ -133,7 +134,7 @@ export class NodeView {
   /** The node that stands for this one: has its name, and its outputs' names. */
   emit(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
     const outputNames = this.node.output.slice(0, 1);
-    return this.#context.builder.op(op, inputs, attrs, { name: this.name, outputNames, origin: [this.name] });
+    return this.#one(op, inputs, attrs, this.name, outputNames);
   }
 
   /** As `emit`, with all of the node's outputs. */
@@ -144,7 +145,11 @@ export class NodeView {
   /** A node on the way to the one that is emitted last. */
   step(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
     const name = `${this.name}.${op}${this.#steps++}`;
-    return this.#context.builder.op(op, inputs, attrs, { name, outputNames: [name], origin: [this.name] });
+    return this.#one(op, inputs, attrs, name, [name]);
+  }
+
+  #one(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, name: string, outputNames: readonly string[]): Value {
+    return must(this.#context.builder.ops(op, inputs, attrs, { name, outputNames, origin: [this.name] })[0], `output of ${op}`);
   }
 
   unsupported(what: string, hint?: string): HoneError {

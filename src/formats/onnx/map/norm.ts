@@ -33,12 +33,15 @@ const layerNormalization: Mapper = (n) => {
   return bias === undefined ? n.emit("mul", [y, scale]) : n.emit("add", [n.step("mul", [y, scale]), bias]);
 };
 
-/** x over its own 1- or 2-norm along an axis. */
+/** x over its own 1- or 2-norm along an axis; where that is 0, so is x, and stays it. */
 const lpNormalization: Mapper = (n) => {
   const x = n.input(0);
   const norm = n.step(n.int("p", 2) === 1 ? "reduceL1" : "reduceL2", [x], { axes: [n.int("axis", -1)], keepDims: true });
-  return n.emit("div", [x, norm]);
+  return n.emit("div", [x, n.step("max", [norm, n.scalarLike(x, SMALLEST)])]);
 };
+
+/** The smallest normal float32. */
+const SMALLEST = 2 ** -126;
 
 const meanVarianceNormalization: Mapper = (n) => {
   const x = n.input(0);

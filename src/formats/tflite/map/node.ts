@@ -1,7 +1,7 @@
-import type { GraphBuilder } from "../../../ir/builder.ts";
 import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { ImportBuilder } from "../../builder.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
-import { HoneError } from "../../../util/errors.ts";
+import { HoneError, must } from "../../../util/errors.ts";
 import type { TfliteOperator } from "../ast.ts";
 import { ACTIVATIONS, type OptionName, type OptionTables } from "../options.ts";
 import { optionsOf } from "../read.ts";
@@ -19,10 +19,10 @@ export class OperatorView {
   readonly inputs: readonly (Value | undefined)[];
   /** Names for the outputs, unique in the graph; the first is also the node's. */
   readonly outputNames: readonly string[];
-  readonly #builder: GraphBuilder;
+  readonly #builder: ImportBuilder;
   #steps = 0;
 
-  constructor(operator: TfliteOperator, inputs: readonly (Value | undefined)[], outputNames: readonly string[], builder: GraphBuilder) {
+  constructor(operator: TfliteOperator, inputs: readonly (Value | undefined)[], outputNames: readonly string[], builder: ImportBuilder) {
     this.operator = operator;
     this.inputs = inputs;
     this.outputNames = outputNames;
@@ -45,8 +45,9 @@ export class OperatorView {
 
   /** The values of an integer input when they are known. */
   known(i: number): readonly number[] | undefined {
-    const data = this.inputs[i]?.data?.data;
-    return data === undefined ? undefined : Array.from<number | bigint, number>(data, Number);
+    const value = this.inputs[i];
+    const known = value && this.#builder.known(value);
+    return known && Array.from<number | bigint, number>(known.data, Number);
   }
 
   /** The values of an integer input that must be known now. */
@@ -85,7 +86,7 @@ export class OperatorView {
 
   /** The node that gives the operator's output. */
   emit(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
-    return this.#builder.op(op, inputs, attrs, { name: this.name, outputNames: this.outputNames.slice(0, 1), origin: [this.name] });
+    return this.#one(op, inputs, attrs, this.name, this.outputNames.slice(0, 1));
   }
 
   emitAll(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs): readonly Value[] {
@@ -96,7 +97,11 @@ export class OperatorView {
   /** A node on the way to the one that is emitted last. */
   step(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
     const name = `${this.name}.${op}${this.#steps++}`;
-    return this.#builder.op(op, inputs, attrs, { name, outputNames: [name], origin: [this.name] });
+    return this.#one(op, inputs, attrs, name, [name]);
+  }
+
+  #one(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, name: string, outputNames: readonly string[]): Value {
+    return must(this.#builder.ops(op, inputs, attrs, { name, outputNames, origin: [this.name] })[0], `output of ${op}`);
   }
 
   /** As `step`, with several outputs. */
