@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { zeros } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 import type { Feeds } from "./core/types.ts";
@@ -13,11 +13,11 @@ import { PLATFORM, SLOW_C, haveCompiler, tinyEngine, tinyManifest, vector, type 
 
 const compiler = await haveCompiler();
 const folder = mkdtempSync(join(tmpdir(), "hone-runtime-"));
-const before = process.env["HONE_CACHE"];
-beforeAll(() => void (process.env["HONE_CACHE"] = join(folder, "cache")));
+beforeAll(() => {
+  vi.stubEnv("HONE_CACHE", join(folder, "cache"));
+});
 afterAll(() => {
-  if (before === undefined) delete process.env["HONE_CACHE"];
-  else process.env["HONE_CACHE"] = before;
+  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -83,7 +83,7 @@ describe.skipIf(!compiler)("a session", () => {
       expect(error.code).toBe("feeds.invalid");
       expect(error.describe()).toContain(text);
     }
-    expect((await errorOf(() => session.run({ z: x } as Feeds))).problems).toHaveLength(2);
+    expect((await errorOf(() => session.run({ z: x }))).problems).toHaveLength(2);
     const inPlace = await errorOf(() => session.runInto({ x }, { y: x }));
     expect(inPlace.message).toContain("shares memory");
     expect((await errorOf(() => session.runInto({ x }, { y: zeros("float32", [8]) }))).code).toBe("feeds.invalid");

@@ -36,8 +36,8 @@ beforeAll(async () => {
 async function program(name: string, text: string, env: Record<string, string> = {}, wrap: readonly string[] = []): Promise<unknown> {
   const path = join(folder, `${name}.mjs`);
   writeFileSync(path, text);
-  const [command = "", ...args] = [...wrap, process.execPath, "--expose-gc", path];
-  const { stdout } = await run(command, args, { env: { ...process.env, HONE_CACHE: cache, ...env }, timeout: 60_000 });
+  const line = [...wrap, process.execPath, "--expose-gc", path];
+  const { stdout } = await run(line[0] ?? "", line.slice(1), { env: { ...process.env, HONE_CACHE: cache, ...env }, timeout: 60_000 });
   return JSON.parse(stdout);
 }
 

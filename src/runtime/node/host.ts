@@ -3,7 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
-import { privateFolders, writeWhole } from "../../util/node/cache.ts";
+import { markUsed, privateFolders, pruneUnused, writeWhole } from "../../util/node/cache.ts";
 
 /** Counts over the whole process: what the host allocated since it was loaded, and what is alive. */
 export interface NativeStats {
@@ -72,7 +72,12 @@ export async function unpack(folder: string, name: string, bytes: Uint8Array, sh
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, name);
   const there = await readFile(path).catch(() => undefined);
-  if (there === undefined || there.length !== bytes.length || hashOf(there) !== sha256) await writeWhole(path, bytes, 0o700);
+  if (there !== undefined && there.length === bytes.length && hashOf(there) === sha256) {
+    await markUsed(path);
+  } else {
+    await pruneUnused(folder);
+    await writeWhole(path, bytes, 0o700);
+  }
   return path;
 }
 

@@ -109,7 +109,11 @@ export async function tinyEngine(options: TinyOptions = {}): Promise<Uint8Array>
   });
 }
 
-/** Finds `stamp` in a compiled TINY_C and returns a copy with another constant: a distinct engine in no time. */
+/**
+ * Finds `stamp` in a compiled TINY_C and returns a copy with another constant: a distinct engine in no time. Called by the programs of
+ * test/bets/loading.test.ts.
+ * @public
+ */
 export function restamp(so: Uint8Array, constant: number): Uint8Array {
   const copy = Buffer.from(so);
   const at = copy.indexOf(Buffer.from([0xed, 0x5e, 0xed, 0x5e]));

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { HoneError } from "../errors.ts";
@@ -69,5 +69,26 @@ export async function writeWhole(path: string, bytes: Uint8Array | string, mode:
   } catch (error) {
     await rm(fresh, { force: true });
     throw error;
+  }
+}
+
+const KEEP_DAYS = 30;
+const pruned = new Set<string>();
+
+/** Marks a cached file as used now, for {@link pruneUnused}. */
+export async function markUsed(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now).catch(() => undefined);
+}
+
+/** Removes what nobody used for 30 days from a cache folder; once a process. A library that is mapped stays usable. */
+export async function pruneUnused(folder: string): Promise<void> {
+  if (pruned.has(folder)) return;
+  pruned.add(folder);
+  const oldest = Date.now() - KEEP_DAYS * 86_400_000;
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const info = await stat(path).catch(() => undefined);
+    if (info !== undefined && info.mtimeMs < oldest) await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }
