@@ -12,6 +12,7 @@ export interface BuiltHost {
   readonly fromCache: boolean;
 }
 
+const HEADERS = ["node-api.h", "counted-memory.h", "engines.h", "cpu-features.h"];
 const SUPPORT = "targets/c/support/";
 /** Where the support folder can be, seen from src/toolchain/, from dist/toolchain/ and from a bundled dist/. */
 const PLACES = ["../", "./", "../../src/", "../src/"];
@@ -35,12 +36,13 @@ export async function buildHost(toolchain?: Toolchain, options: ToolchainOptions
 }
 
 async function compileHost(tools: Toolchain, options: ToolchainOptions): Promise<BuiltHost> {
-  const [source, header] = await Promise.all([support("host.c"), support("node-api.h")]);
+  const source = await support("host.c");
+  const headers = await Promise.all(HEADERS.map(async (name) => ({ name, text: await support(name) })));
   const darwin = tools.compiler.target.includes("darwin");
   const result = await tools.build({
     name: "host",
     sources: [{ name: "host.c", text: source }],
-    headers: [{ name: "node-api.h", text: header }],
+    headers,
     emit: "so",
     flags: FLAGS,
     // The napi_ functions are in the node executable.

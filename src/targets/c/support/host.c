@@ -3,9 +3,9 @@
  *
  *   int hone_run_<p>(const uint8_t *weights, uint8_t *arena, const void *const *inputs, void *const *outputs);
  *
- * This file loads and unloads such libraries, keeps one copy of an engine's weights for all threads, gives every
- * execution context an arena of its own, runs contexts on the calling thread or on libuv's pool, reads the CPU's
- * features, and counts every native allocation it makes.
+ * This file and the headers beside it load and unload such libraries, keep one copy of an engine's weights for all threads, give every
+ * execution context an arena of its own, run contexts on the calling thread or on libuv's pool, read the CPU's
+ * features, and count every native allocation they make.
  *
  * Handles are numbers with a generation in them, so a stale or invented one is refused and never followed. Every size
  * that JavaScript hands over is checked here again. Errors carry a code: handle, argument, size, busy, load, memory, engine.
@@ -20,145 +20,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
-#if defined(__x86_64__) || defined(__i386__)
-#include <cpuid.h>
-#elif defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#endif
 
+#include "counted-memory.h"
+#include "cpu-features.h"
+#include "engines.h"
 #include "node-api.h"
-
-/* The oldest versions of these, so that a host built on a new glibc loads on every one that Node itself runs on. */
-#if defined(__GLIBC__) && defined(__x86_64__)
-#define OLD_SYMBOL(name) __asm__(".symver " #name "," #name "@GLIBC_2.2.5")
-#elif defined(__GLIBC__) && defined(__aarch64__)
-#define OLD_SYMBOL(name) __asm__(".symver " #name "," #name "@GLIBC_2.17")
-#endif
-#ifdef OLD_SYMBOL
-OLD_SYMBOL(dlopen);
-OLD_SYMBOL(dlsym);
-OLD_SYMBOL(dlclose);
-OLD_SYMBOL(dlerror);
-#endif
 
 #define EXPORT __attribute__((visibility("default")))
 #define MAX_PROFILES 4096u
 #define MAX_VALUES 65536u /* inputs or outputs of one profile */
-#define MAX_KEY 255u
 #define MAX_PATH 4096u
 #define MAX_BYTES 281474976710656.0 /* 2^48 */
-#define HUGE_PAGE ((size_t)2 << 20)
-
-typedef int (*run_function)(const uint8_t *weights, uint8_t *arena, const void *const *inputs, void *const *outputs);
-
-/* ---- counted memory ------------------------------------------------------------------------------------------------ */
-
-static atomic_ullong allocation_count; /* since the process began */
-static atomic_ullong bytes_alive;
-static atomic_ullong engines_alive;
-static atomic_ullong contexts_alive;
-static atomic_ullong run_count;
-
-static void *allocate(size_t size) {
-  void *p = calloc(1, size);
-  if (!p) return NULL;
-  atomic_fetch_add(&allocation_count, 1);
-  atomic_fetch_add(&bytes_alive, size);
-  return p;
-}
-
-static void release(void *p, size_t size) {
-  if (!p) return;
-  free(p);
-  atomic_fetch_sub(&bytes_alive, size);
-}
-
-/* Zeroed pages, so the alignment is more than the 64 bytes that engines ask for; huge pages spare the TLB. */
-static uint8_t *map_pages(size_t size) {
-  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return NULL;
-#ifdef MADV_HUGEPAGE
-  if (size >= HUGE_PAGE) madvise(p, size, MADV_HUGEPAGE);
-#endif
-  atomic_fetch_add(&allocation_count, 1);
-  atomic_fetch_add(&bytes_alive, size);
-  return p;
-}
-
-static void unmap_pages(uint8_t *p, size_t size) {
-  if (!p) return;
-  munmap(p, size);
-  atomic_fetch_sub(&bytes_alive, size);
-}
-
-/* ---- engines: one per key and process, shared by all threads --------------------------------------------------------- */
-
-struct engine {
-  char key[MAX_KEY + 1];
-  void *library;
-  int memory_file; /* stays open while loaded: its /proc path must name no other library meanwhile */
-  uint32_t profiles;
-  run_function *run;
-  uint8_t *weights;
-  size_t weight_bytes; /* as mapped, never 0 */
-  size_t references;
-  struct engine *next;
-};
-
-static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct engine *registry;
-
-static void engine_free(struct engine *e) {
-  if (e->library) dlclose(e->library);
-  if (e->memory_file >= 0) close(e->memory_file);
-  unmap_pages(e->weights, e->weight_bytes);
-  release(e->run, e->profiles * sizeof *e->run);
-  release(e, sizeof *e);
-}
-
-static void engine_retain(struct engine *e) {
-  pthread_mutex_lock(&registry_lock);
-  e->references++;
-  pthread_mutex_unlock(&registry_lock);
-}
-
-static void engine_release(struct engine *e) {
-  pthread_mutex_lock(&registry_lock);
-  if (--e->references == 0) {
-    struct engine **at = &registry;
-    while (*at != e) at = &(*at)->next;
-    *at = e->next;
-    engine_free(e);
-    atomic_fetch_sub(&engines_alive, 1);
-  }
-  pthread_mutex_unlock(&registry_lock);
-}
-
-/* A file without a name, for machines where no folder may hold executable code. -1 when the kernel has none. */
-static int memory_file(const uint8_t *bytes, size_t size) {
-#if defined(__linux__) && defined(SYS_memfd_create)
-  const unsigned close_on_exec = 1u, executable = 16u;
-  int fd = (int)syscall(SYS_memfd_create, "hone-engine", close_on_exec | executable);
-  if (fd < 0) fd = (int)syscall(SYS_memfd_create, "hone-engine", close_on_exec); /* before Linux 6.3 */
-  if (fd < 0) return -1;
-  for (size_t done = 0; done < size;) {
-    ssize_t n = write(fd, bytes + done, size - done);
-    if (n <= 0) {
-      close(fd);
-      return -1;
-    }
-    done += (size_t)n;
-  }
-  return fd;
-#else
-  (void)bytes;
-  (void)size;
-  return -1;
-#endif
-}
 
 /* ---- what belongs to one JavaScript environment (the main thread, or one worker) -------------------------------------- */
 
@@ -623,83 +495,27 @@ static napi_value run_async(napi_env env, napi_callback_info info) {
 
 /* ---- features and statistics ----------------------------------------------------------------------------------------- */
 
-static void push(napi_env env, napi_value array, bool present, const char *name) {
+struct list {
+  napi_env env;
+  napi_value array;
+};
+
+static void push(void *data, const char *name) {
+  struct list *list = data;
   uint32_t length = 0;
   napi_value text = NULL;
-  if (!present) return;
-  napi_get_array_length(env, array, &length);
-  napi_create_string_utf8(env, name, AUTO_LENGTH, &text);
-  napi_set_element(env, array, length, text);
+  napi_get_array_length(list->env, list->array, &length);
+  napi_create_string_utf8(list->env, name, AUTO_LENGTH, &text);
+  napi_set_element(list->env, list->array, length, text);
 }
-
-#if defined(__x86_64__) || defined(__i386__)
-static uint64_t enabled_state(void) { /* XCR0: which registers the operating system saves */
-  uint32_t low, high;
-  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return ((uint64_t)high << 32) | low;
-}
-
-static void list_features(napi_env env, napi_value list) {
-  uint32_t a, b, c, d, b7 = 0, c7 = 0, d7 = 0, a71 = 0;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return;
-  uint64_t state = c & (1u << 27) ? enabled_state() : 0;
-  bool ymm = (state & 0x6) == 0x6, zmm = ymm && (state & 0xe0) == 0xe0, tiles = (state & 0x60000) == 0x60000;
-  push(env, list, d & (1u << 26), "sse2");
-  push(env, list, c & (1u << 9), "ssse3");
-  push(env, list, c & (1u << 19), "sse4.1");
-  push(env, list, c & (1u << 20), "sse4.2");
-  push(env, list, ymm && c & (1u << 28), "avx");
-  push(env, list, ymm && c & (1u << 12), "fma");
-  push(env, list, ymm && c & (1u << 29), "f16c");
-  if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return;
-  if (a >= 1) __get_cpuid_count(7, 1, &a71, &b, &c, &d);
-  push(env, list, ymm && b7 & (1u << 5), "avx2");
-  push(env, list, b7 & (1u << 8), "bmi2");
-  push(env, list, zmm && b7 & (1u << 16), "avx512f");
-  push(env, list, zmm && b7 & (1u << 17), "avx512dq");
-  push(env, list, zmm && b7 & (1u << 28), "avx512cd");
-  push(env, list, zmm && b7 & (1u << 30), "avx512bw");
-  push(env, list, zmm && b7 & (1u << 31), "avx512vl");
-  push(env, list, zmm && c7 & (1u << 1), "avx512vbmi");
-  push(env, list, zmm && c7 & (1u << 11), "avx512vnni");
-  push(env, list, zmm && d7 & (1u << 23), "avx512fp16");
-  push(env, list, ymm && a71 & (1u << 4), "avxvnni");
-  push(env, list, zmm && a71 & (1u << 5), "avx512bf16");
-  push(env, list, tiles && d7 & (1u << 24), "amx-tile");
-  push(env, list, tiles && d7 & (1u << 25), "amx-int8");
-  push(env, list, tiles && d7 & (1u << 22), "amx-bf16");
-}
-#elif defined(__aarch64__) && defined(__linux__)
-static void list_features(napi_env env, napi_value list) { /* bits of Linux's asm/hwcap.h */
-  unsigned long one = getauxval(AT_HWCAP), two = getauxval(26 /* AT_HWCAP2 */);
-  push(env, list, one & (1ul << 1), "neon");
-  push(env, list, one & (1ul << 10), "fp16");
-  push(env, list, one & (1ul << 20), "dotprod");
-  push(env, list, one & (1ul << 22), "sve");
-  push(env, list, two & (1ul << 1), "sve2");
-  push(env, list, two & (1ul << 13), "i8mm");
-  push(env, list, two & (1ul << 14), "bf16");
-}
-#elif defined(__aarch64__)
-static void list_features(napi_env env, napi_value list) { /* every 64-bit Apple processor that runs Node 20 */
-  push(env, list, true, "neon");
-  push(env, list, true, "fp16");
-  push(env, list, true, "dotprod");
-}
-#else
-static void list_features(napi_env env, napi_value list) {
-  (void)env;
-  (void)list;
-}
-#endif
 
 /* features() -> names of what this CPU has and the operating system lets us use. */
 static napi_value features(napi_env env, napi_callback_info info) {
-  napi_value list = NULL;
+  struct list list = {env, NULL};
   (void)info;
-  if (napi_create_array_with_length(env, 0, &list) != napi_ok) return NULL;
-  list_features(env, list);
-  return list;
+  if (napi_create_array_with_length(env, 0, &list.array) != napi_ok) return NULL;
+  list_features(push, &list);
+  return list.array;
 }
 
 /* stats() -> counts over the whole process. */
