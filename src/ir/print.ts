@@ -11,12 +11,17 @@ import type { Layout } from "../tensor/layout.ts";
 /** Constants of more elements are printed by hash. */
 const INLINE_LIMIT = 16;
 const BARE = /^[A-Za-z0-9_.:/-]+$/;
-const BARE_DIM = /^[\w?.+*/()]+$/;
+const BARE_SYMBOL = /^[A-Za-z_?][\w.?]*$/;
+const BARE_DIM = /^[\w?.+*/()-]+$/;
 
 /** The start of the hash of a constant's bytes, by which long constants are named. */
 export const constantHash = (t: Tensor): string => sha256(bytesOf(t)).slice(0, 8);
 
-const dimWord = (d: Dim): string => (typeof d === "number" ? String(d) : BARE_DIM.test(d.text) ? d.text : JSON.stringify(d.text));
+function dimWord(d: Dim): string {
+  if (typeof d === "number") return String(d);
+  const bare = d.free.includes(d.text) ? BARE_SYMBOL : BARE_DIM;
+  return bare.test(d.text) ? d.text : JSON.stringify(d.text);
+}
 const typeText = (v: ValueType & { readonly layout: Layout }): string =>
   `${v.dtype}[${v.shape.map(dimWord).join(",")}]${layoutText(v.layout)}`;
 

@@ -1,12 +1,30 @@
 /** THE order of the passes. Each gives its reason where it is defined. */
 import type { Graph } from "../ir/graph.ts";
 import { HoneError, locate } from "../util/errors.ts";
+import { batchNormIntoConv } from "./batchnorm-into-conv.ts";
 import { constantFolding } from "./constant-folding.ts";
+import { cse } from "./cse.ts";
 import { deadCode } from "./dead-code.ts";
+import { eliminate } from "./eliminate.ts";
+import { foldBias } from "./fold-bias.ts";
+import { gemmConstants } from "./gemm-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
+import { padFolding } from "./pad-folding.ts";
 import type { Pass } from "./pass.ts";
+import { transposes } from "./transposes.ts";
 
-export const PIPELINE: readonly Pass[] = [inferShapes, deadCode, constantFolding];
+export const PIPELINE: readonly Pass[] = [
+  deadCode,
+  inferShapes,
+  constantFolding,
+  eliminate,
+  cse,
+  transposes,
+  padFolding,
+  batchNormIntoConv,
+  gemmConstants,
+  foldBias,
+];
 
 export interface OptimizeOptions {
   /** Called after each pass. */
