@@ -117,7 +117,8 @@ describe.skipIf(!compiler)("loading", () => {
       const maps = () => { try { return readFileSync("/proc/self/maps", "utf8").split("\\n").length; } catch { return 0; } };
       const state = async () => {
         for (let i = 0; i < 3; i++) { gc(); await new Promise((ok) => setTimeout(ok, 10)); }
-        return { maps: maps(), rss: process.memoryUsage().rss / 2 ** 20 };
+        const { rss, heapTotal } = process.memoryUsage();
+        return { maps: maps(), native: (rss - heapTotal) / 2 ** 20 };
       };
       let wrong = 0, stats, warm;
       for (let i = 1; i <= 1200; i++) {
@@ -133,16 +134,17 @@ describe.skipIf(!compiler)("loading", () => {
     const { wrong, stats, warm, end } = answer as {
       wrong: number;
       stats: { engines: number; contexts: number };
-      warm: { maps: number; rss: number };
-      end: { maps: number; rss: number };
+      warm: { maps: number; native: number };
+      end: { maps: number; native: number };
     };
     expect(wrong).toBe(0);
     expect(stats).toMatchObject({ engines: 0, contexts: 0 });
-    // A thousand libraries that stayed would be 5,000 mappings and some 20 MB; the garbage collector's own heap moves a little.
-    expect(end.maps - warm.maps).toBeLessThan(40);
-    expect(end.rss - warm.rss).toBeLessThan(12);
+    // A thousand libraries that stayed would be 5,000 mappings and some 20 MB. JavaScript's heap, which is not counted here,
+    // grows by its own rules, and with it a few mappings.
+    expect(end.maps - warm.maps).toBeLessThan(150);
+    expect(end.native - warm.native).toBeLessThan(6);
     process.stderr.write(
-      `loading: 1,000 engines: mappings ${warm.maps} -> ${end.maps}, RSS ${warm.rss.toFixed(1)} -> ${end.rss.toFixed(1)} MB\n`,
+      `loading: 1,000 engines: mappings ${warm.maps} -> ${end.maps}, RSS without the JS heap ${warm.native.toFixed(1)} -> ${end.native.toFixed(1)} MB\n`,
     );
   });
 
