@@ -47,5 +47,6 @@ const plainAddend: Rule = {
 };
 
 export const gemmConstants: Pass = rulePass("gemm-constants", "one form of Gemm for the schedules: A·B + C with B as it is read", [
-  plainConstants,
+  plainMatrix,
+  plainAddend,
 ]);
