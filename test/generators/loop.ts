@@ -337,5 +337,5 @@ export function kernelFrom(tape: readonly number[], name = "kernel"): Kernel {
 
 /** Random kernels; smaller lists of decisions are simpler kernels. */
 export const kernels: fc.Arbitrary<Kernel> = fc
-  .array(fc.nat(255), { minLength: 8, maxLength: 120, size: "max" })
+  .array(fc.nat(255), { minLength: 60, maxLength: 300, size: "max" })
   .map((tape) => kernelFrom(tape));
