@@ -2,7 +2,7 @@
 import { add, constant, int, mul } from "../loop/expr.ts";
 import type { BodyContext, Nest, NestKind, Operand, Reduction } from "../loop/nest.ts";
 import type { Expr, ReduceOp } from "../loop/types.ts";
-import type { DType } from "../tensor/dtype.ts";
+import { byteSize, isFloat, type DType } from "../tensor/dtype.ts";
 
 /** The index into an operand that is broadcast to the result, by numpy's rule. */
 export function broadcastIndex(operand: Operand, p: readonly Expr[]): readonly Expr[] {
@@ -26,8 +26,8 @@ export function reduction(kind: NestKind, result: Operand, body: (context: BodyC
 
 /** The value that leaves `combine` unchanged. */
 export function neutral(combine: ReduceOp, dtype: DType): Expr {
-  const float = dtype.startsWith("float") || dtype === "bfloat16";
-  const bits = Number(dtype.replace(/\D/g, "")) || 8;
+  const float = isFloat(dtype);
+  const bits = dtype === "bool" ? 1 : 8 * byteSize(dtype);
   const signed = dtype.startsWith("int");
   const highest = 2n ** BigInt(signed ? bits - 1 : bits) - 1n;
   const lowest = signed ? -(2n ** BigInt(bits - 1)) : 0n;

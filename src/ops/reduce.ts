@@ -6,7 +6,7 @@ import { int } from "../loop/expr.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import type { Expr, ReduceOp } from "../loop/types.ts";
 import * as a from "./arith.ts";
-import { axisOf, defineOp, type Op } from "./define.ts";
+import { axisOf, defineOp, type InputClass, type Op } from "./define.ts";
 import { broadcastIndex, map, neutral, reduction } from "./nests.ts";
 
 /** The reduced axes, counted from the front; none given means all. */
@@ -45,10 +45,10 @@ function reduceNest(result: Operand, x: Operand, axes: readonly number[], keepDi
   });
 }
 
-function reduce(name: string, how: Reducer): Op {
+function reduce(name: string, how: Reducer, cls: InputClass = "number"): Op {
   return defineOp({
     name,
-    inputs: { x: "number" },
+    inputs: { x: cls },
     attrs: { axes: [] as number[], keepDims: true },
     infer: ({ x }, { axes, keepDims }) => [
       { dtype: x.dtype, shape: reducedShape(x.shape, reducedAxes(name, axes, x.shape.length), keepDims) },
@@ -61,8 +61,8 @@ const square = (x: Expr): Expr => a.mul(x, x);
 
 export const reduceSum: Op = reduce("reduceSum", { combine: "add" });
 export const reduceMean: Op = reduce("reduceMean", { combine: "add", finish: (acc, n) => a.div(acc, n) });
-export const reduceMax: Op = reduce("reduceMax", { combine: "max" });
-export const reduceMin: Op = reduce("reduceMin", { combine: "min" });
+export const reduceMax: Op = reduce("reduceMax", { combine: "max" }, "any");
+export const reduceMin: Op = reduce("reduceMin", { combine: "min" }, "any");
 export const reduceProd: Op = reduce("reduceProd", { combine: "mul" });
 export const reduceL1: Op = reduce("reduceL1", { combine: "add", each: a.abs });
 export const reduceL2: Op = reduce("reduceL2", { combine: "add", each: square, finish: a.sqrt });

@@ -1,5 +1,6 @@
 /** Ops that change only the shape, or tell it (ONNX operator specification). */
 import { addDim, dimEquals, divDim, mulDim, productDim, sym, type Dim, type Shape } from "../tensor/dim.ts";
+import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { constant, int } from "../loop/expr.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
@@ -237,7 +238,11 @@ export const constantOfShape: Op = defineOp({
   compute: ({ out }, _inputs, { value }) => gather(out, () => constant(value, out.dtype)),
 });
 
-const scalarOf = (t: Tensor): number => Number(t.data[0] ?? 0);
+function scalarOf(t: Tensor): number {
+  const first = Number(t.data[0] ?? 0);
+  if (t.type === "float16") return fromFloat16(first);
+  return t.type === "bfloat16" ? fromBFloat16(first) : first;
+}
 
 /** start, start + delta, … up to but without limit. */
 export const range: Op = defineOp({
