@@ -59,6 +59,7 @@ const stmtTable: StmtTable<string, [string]> = {
   },
   alloc: (s, pad) =>
     `${pad}alloc ${s.buffer.name}: ${s.buffer.dtype}[${s.buffer.length}] ${s.space} {\n${bodyText(s.body, `${pad}  `)}${pad}}\n`,
+  prefetch: (s, pad) => `${pad}prefetch ${s.buffer.name}[${exprText(s.index)}]\n`,
 };
 
 export function bodyText(body: readonly Stmt[], pad = ""): string {

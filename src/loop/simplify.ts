@@ -162,11 +162,24 @@ export function simplifyExpr(e: Expr, ranges: Ranges): Expr {
   }
   if (inner.kind === "compare") return simplifyCompare(inner, ranges);
   if (inner.kind === "select") return select(inner.cond, inner.a, inner.b);
+  if (inner.kind === "var" && inner.type.dtype === "index") {
+    const range = ranges.get(inner.name);
+    if (range && range.lo === range.hi) return int(range.lo);
+  }
   return inner;
 }
 
 function loopRange(s: Extract<Stmt, { kind: "for" }>, ranges: Ranges): Range {
-  return { lo: rangeOf(s.from, ranges).lo, hi: rangeOf(s.to, ranges).hi - 1 };
+  const lo = rangeOf(s.from, ranges).lo;
+  const last = turns(s, ranges);
+  return { lo, hi: last === undefined ? rangeOf(s.to, ranges).hi - 1 : lo + Math.max(0, last - 1) * s.step };
+}
+
+/** How often a loop runs, when both of its ends are numbers. */
+function turns(s: Extract<Stmt, { kind: "for" }>, ranges: Ranges): number | undefined {
+  const from = intValue(simplifyExpr(s.from, ranges));
+  const to = intValue(simplifyExpr(s.to, ranges));
+  return from === undefined || to === undefined ? undefined : Math.max(0, Math.ceil((to - from) / s.step));
 }
 
 /** Statements with every expression simplified; loops of one turn and decided ifs are flattened away. */
@@ -184,6 +197,7 @@ export function simplifyBody(body: readonly Stmt[], ranges: Ranges = new Map()):
       return [{ ...s, cond, then: simplifyBody(s.then, known), otherwise: simplifyBody(s.otherwise, known) }];
     }
     const scope = s.kind === "for" ? new Map(known).set(s.var.name, loopRange(s, known)) : known;
+    if (s.kind === "for" && turns(s, known) === 1) return simplifyBody(s.body, scope);
     return [
       mapStmt(
         s,

@@ -18,5 +18,6 @@ export const letVar = (v: Var, value: Expr): Stmt => ({ kind: "let", var: v, val
 export const letMutable = (v: Var, value: Expr): Stmt => ({ kind: "let", var: v, value, mutable: true });
 export const setVar = (v: Var, value: Expr): Stmt => ({ kind: "set", var: v, value });
 export const store = (buffer: Buffer, index: Expr, value: Expr): Stmt => ({ kind: "store", buffer, index, value });
+export const prefetch = (buffer: Buffer, index: Expr): Stmt => ({ kind: "prefetch", buffer, index });
 export const ifThen = (cond: Expr, then: readonly Stmt[], otherwise: readonly Stmt[] = []): Stmt => ({ kind: "if", cond, then, otherwise });
 export const alloc = (buffer: Buffer, body: readonly Stmt[]): Stmt => ({ kind: "alloc", buffer, space: "stack", body });

@@ -180,7 +180,14 @@ export interface Alloc {
   readonly body: readonly Stmt[];
 }
 
-export type Stmt = For | While | Let | SetVar | Store | If | Alloc;
+/** A hint that the memory around `index`, which may lie outside the buffer, will be read soon. */
+export interface Prefetch {
+  readonly kind: "prefetch";
+  readonly buffer: Buffer;
+  readonly index: Expr;
+}
+
+export type Stmt = For | While | Let | SetVar | Store | If | Alloc | Prefetch;
 
 export type ExprKind = Expr["kind"];
 export type StmtKind = Stmt["kind"];

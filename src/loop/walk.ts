@@ -46,6 +46,7 @@ const mapStmtTable: StmtTable<Stmt, [Map, (body: readonly Stmt[]) => readonly St
   store: (s, f) => ({ ...s, index: f(s.index), value: f(s.value) }),
   if: (s, f, g) => ({ ...s, cond: f(s.cond), then: g(s.then), otherwise: g(s.otherwise) }),
   alloc: (s, _f, g) => ({ ...s, body: g(s.body) }),
+  prefetch: (s, f) => ({ ...s, index: f(s.index) }),
 };
 
 /** The statement with `f` applied to each direct expression and `g` to each body. */

@@ -13,11 +13,7 @@ function convBlocks(node: Node): boolean {
   const x = input(node, 0);
   const [, channels] = x.shape;
   const group = Number(node.attrs["group"] ?? 1);
-  return (
-    x.dtype === "float32" &&
-    x.shape.length === 4 &&
-    (group === 1 || (group === channels && output(node).shape[1] === channels && isBlocked(x)))
-  );
+  return x.dtype === "float32" && x.shape.length === 4 && (group === 1 || (group === channels && output(node).shape[1] === channels));
 }
 
 /** Joining along channels keeps blocks whole only when every part but the last fills them. */
@@ -62,22 +58,44 @@ function blocks(node: Node, block: number): boolean {
   }
 }
 
+/** Whether the node reads this input as vectors along the channels, at the index of its result. */
+function wantsBlocked(node: Node, v: Value): boolean {
+  const out = output(node);
+  if (v.shape.length !== 4 || v.dtype !== "float32" || v.shape[1] !== out.shape[1] || v.shape[1] === 1) return false;
+  if (getOp(node.op).traits.elementwise) return v.shape.every((d, i) => d === out.shape[i]);
+  return node.op === "conv" && Number(node.attrs["group"] ?? 1) > 1 && v === node.inputs[0];
+}
+
 /** The graph with the layout of every value chosen for vectors of `block` floats; graph inputs and outputs stay plain. */
 export function chooseLayouts(graph: Graph, block: number): Graph {
   const blocked: Layout = { kind: "blocked", block };
   const renewed = new Map<Value, Value>();
   const final = new Set(graph.outputs);
   const nodes: Node[] = [];
+  const repacked = new Map<Value, Value>();
+  const pack = (v: Value): Value => {
+    const known = repacked.get(v);
+    if (known) return known;
+    const { data: _data, ...type } = v;
+    const value: Value = { ...type, name: `${v.name}:blocked`, layout: blocked };
+    repacked.set(v, value);
+    nodes.push({ op: "identity", name: value.name, inputs: [v], outputs: [value], attrs: {}, origin: [] });
+    return value;
+  };
   for (const node of graph.nodes) {
     const current: Node = { ...node, inputs: node.inputs.map((v) => v && (renewed.get(v) ?? v)) };
     const layout = blocks(current, block) ? blocked : PLAIN;
+    const packed =
+      layout === PLAIN
+        ? current
+        : { ...current, inputs: current.inputs.map((v) => (v && !isBlocked(v) && wantsBlocked(current, v) ? pack(v) : v)) };
     const outputs = node.outputs.map((v): Value => {
       if (layout === PLAIN) return v;
       const value = { ...v, name: final.has(v) ? `${v.name}:blocked` : v.name, layout };
       renewed.set(v, value);
       return value;
     });
-    nodes.push({ ...current, outputs });
+    nodes.push({ ...packed, outputs });
     node.outputs.forEach((v, i) => {
       const value = outputs[i];
       if (final.has(v) && value && value !== v)

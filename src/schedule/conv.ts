@@ -6,7 +6,7 @@
  */
 import { offsetOf } from "../loop/expand.ts";
 import { add, binary, broadcast, constant, div, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
-import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
+import { forLoop, letMutable, letVar, prefetch, setVar, store } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
 import { physicalDims } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
@@ -47,9 +47,14 @@ interface Geometry {
   readonly columns: number;
   readonly kernelRows: number;
   readonly kernelColumns: number;
+  /**
+   * Whether rows are the outer loop and channel blocks the inner: then a row of the input stays in the cache while every
+   * output channel is computed from it. Otherwise the weights of a few output channels stay.
+   */
+  readonly rowsOutside: boolean;
 }
 
-/** A pointwise convolution of stride 1 is computed over all pixels as one row. */
+/** A pointwise convolution of stride 1 does not care where rows end: its pixels are cut into rows that suit the cache. */
 function geometryOf(l: Lowering, m: ConvMatch): Geometry {
   const [batch = 1, channels = 1, rows = 1, columns = 1] = l.nest.result.dims;
   const [, inputChannels = 1, inputRows = 1, inputColumns = 1] = m.x.dims;
@@ -60,10 +65,17 @@ function geometryOf(l: Lowering, m: ConvMatch): Geometry {
     m.pads.every((p) => p === 0) &&
     rows === inputRows &&
     columns === inputColumns;
+  const row = pointwise ? rowLength(rows * columns) : columns;
   const flat = pointwise
-    ? { rows: 1, columns: rows * columns, inputRows: 1, inputColumns: rows * columns }
+    ? { rows: (rows * columns) / row, columns: row, inputRows: (rows * columns) / row, inputColumns: row }
     : { rows, columns, inputRows, inputColumns };
-  return { m, lanes: l.machine.lanes, batch, channels, inputChannels, kernelRows, kernelColumns, ...flat };
+  return { m, lanes: l.machine.lanes, batch, channels, inputChannels, kernelRows, kernelColumns, ...flat, rowsOutside: pointwise };
+}
+
+/** Into what rows the pixels of a pointwise convolution are cut: the longest divisor of at most 64, or all in one row. */
+function rowLength(pixels: number): number {
+  for (let d = 64; d >= 24; d--) if (pixels % d === 0) return d;
+  return pixels;
 }
 
 /** Kernel rows that fall inside the input under output row `oh`: as bounds, and the statements that define them. */
@@ -162,15 +174,32 @@ function denseTile(
       .map((kw) => forLoop(ic, width, step(kw)));
   const whole = Math.floor(g.inputChannels / inner);
   const rest = g.inputChannels % inner;
-  const rows = (width: number): Stmt => forLoop(kh, range.to, taps(width), { from: range.from });
+  const rows = (width: number): readonly Stmt[] => [...ahead(c, run, inner), forLoop(kh, range.to, taps(width), { from: range.from })];
   return [
     ...range.lets,
     ...vars.map((v) => letMutable(v, constant(0, "float32", g.lanes))),
-    forLoop(run, whole, [rows(inner)]),
-    ...(rest > 0 ? [forLoop(run, whole + 1, [rows(rest)], { from: int(whole) })] : []),
+    forLoop(run, whole, rows(inner)),
+    ...(rest > 0 ? [forLoop(run, whole + 1, rows(rest), { from: int(whole) })] : []),
     ...epilogue(c, at),
   ];
 }
+
+/**
+ * Pulls in the same columns of the next row. A pointwise convolution jumps from channel block to channel block, which no
+ * hardware prefetcher follows.
+ */
+function ahead(c: TileContext, run: Expr, inner: number): readonly Stmt[] {
+  const { g, l } = c;
+  const x = l.place(g.m.x);
+  if (!g.rowsOutside || x.layout.kind !== "blocked") return [];
+  const dims = [g.batch, g.inputChannels, g.inputRows, g.inputColumns];
+  const at = offsetOf(dims, x.layout, [c.n, mul(run, int(inner)), add(c.oh, int(1)), c.ow]);
+  const lines = Math.ceil((c.run.width * g.lanes) / FLOATS_PER_LINE);
+  return Array.from({ length: lines }, (_, i) => prefetch(x.buffer, add(at, int(i * FLOATS_PER_LINE))));
+}
+
+/** Of a 64-byte cache line. */
+const FLOATS_PER_LINE = 16;
 
 /** The pixels of the tile whose tap at kernel column kw lies inside the input. */
 function validPixels(c: TileContext, kw: number): readonly number[] {
@@ -238,24 +267,23 @@ function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody): readon
     },
     tile.pixels,
   );
-  const rowOf = (block: Expr, blocks: number, part: string): Stmt => {
-    const tiles = runs.flatMap((run, i): readonly Stmt[] => {
+  const tilesOf = (block: Expr, blocks: number, part: string): readonly Stmt[] =>
+    runs.flatMap((run, i): readonly Stmt[] => {
       const name = `${prefix}${part}${i}`;
       const context = { l, g, prefix: name, n, block, oh, run, blocks };
-      if (run.count === 1) return [forLoop(indexVar(`${name}one`), 1, body({ ...context, ow: int(run.from) }))];
+      if (run.count === 1) return body({ ...context, ow: int(run.from) });
       const at = indexVar(`${name}ow`);
       const end = run.from + run.count * run.width;
       return [forLoop(at, end, body({ ...context, ow: at }), { from: int(run.from), step: run.width })];
     });
-    return forLoop(oh, g.rows, tiles);
-  };
   const ocb = indexVar(`${prefix}ocb`);
   const even = total - (total % tile.blocks);
+  const rowOf = (stmts: readonly Stmt[]): readonly Stmt[] => (g.rowsOutside ? stmts : [forLoop(oh, g.rows, stmts)]);
   const groups = [
-    ...(even > 0 ? [forLoop(ocb, even, [rowOf(ocb, tile.blocks, "a")], { step: tile.blocks })] : []),
-    ...(total > even ? [rowOf(int(even), total - even, "b")] : []),
+    ...(even > 0 ? [forLoop(ocb, even, rowOf(tilesOf(ocb, tile.blocks, "a")), { step: tile.blocks })] : []),
+    ...(total > even ? rowOf(tilesOf(int(even), total - even, "b")) : []),
   ];
-  return [forLoop(n, g.batch, groups)];
+  return [forLoop(n, g.batch, g.rowsOutside ? [forLoop(oh, g.rows, groups)] : groups)];
 }
 
 /** A dense convolution with constant weights into a blocked result. */
@@ -300,6 +328,13 @@ export const denseConv: Schedule = {
   },
 };
 
+/** As many pixels as leave room for their accumulators, the inputs they share, and the weights of one row. */
+function depthwisePixels(machine: Machine, g: Geometry): number {
+  const free = machine.registers - 1 - g.kernelColumns;
+  const [, stride] = g.m.strides;
+  return Math.max(1, Math.floor((free - g.kernelColumns + stride) / (1 + stride)));
+}
+
 /** A depthwise convolution with constant weights, blocked in and out. */
 export const depthwiseConv: Schedule = {
   name: "blocked depthwise convolution",
@@ -313,7 +348,7 @@ export const depthwiseConv: Schedule = {
     const g = geometryOf(l, m);
     const packed = packConv(w, g.lanes, 1);
     const buffer = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
-    const pixels = Math.max(1, Math.min(l.machine.registers > 16 ? 14 : 7, Math.floor((l.machine.registers - 2) / 2)));
+    const pixels = depthwisePixels(l.machine, g);
     const taps = g.kernelRows * g.kernelColumns;
     return tileLoops(l, g, { blocks: 1, pixels }, (c) =>
       depthwiseTile(c, (kh, kw) =>

@@ -299,6 +299,7 @@ const stmtTable: StmtTable<Run, [Scope]> = {
     scope.memories.set(st.buffer, memoryOf(st.buffer, data));
     return body(st.body, scope);
   },
+  prefetch: () => () => undefined,
 };
 
 function body(stmts: readonly Stmt[], s: Scope): Run {

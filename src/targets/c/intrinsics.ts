@@ -37,6 +37,52 @@ const LIBM: Partial<Record<UnaryOp, string>> = {
   cos: "cos",
 };
 
+/**
+ * What x86 has as one instruction, by the lanes of float32. Lane loops become these in small functions, but gcc loses them
+ * when it inlines many into one kernel, so they are named where the compiler says that they exist.
+ */
+interface X86 {
+  readonly when: string;
+  readonly text: (a: string, b: string) => string;
+}
+
+const ROUNDING: Partial<Record<UnaryOp, number>> = { roundEven: 8, floor: 9, ceil: 10, trunc: 11 };
+
+function x86Unary(op: UnaryOp, lanes: number): X86 | undefined {
+  const mode = ROUNDING[op];
+  if (lanes === 16) {
+    if (mode !== undefined)
+      return { when: "defined(__AVX512F__)", text: (a) => `__builtin_ia32_rndscaleps_mask(${a}, ${mode}, ${a}, -1, 4)` };
+    return op === "sqrt"
+      ? { when: `defined(__AVX512F__) && ${GCC}`, text: (a) => `__builtin_ia32_sqrtps512_mask(${a}, ${a}, -1, 4)` }
+      : undefined;
+  }
+  const width = X86_WIDTH[lanes];
+  if (!width) return undefined;
+  if (mode !== undefined) return { when: width.rounds, text: (a) => `__builtin_ia32_roundps${width.suffix}(${a}, ${mode})` };
+  return op === "sqrt" ? { when: width.has, text: (a) => `__builtin_ia32_sqrtps${width.suffix}(${a})` } : undefined;
+}
+
+/** The second operand of minps and maxps is the one that a NaN yields: the IR's first. */
+function x86Binary(op: BinaryOp, lanes: number): X86 | undefined {
+  if (op !== "min" && op !== "max") return undefined;
+  if (lanes === 16)
+    return { when: `defined(__AVX512F__) && ${GCC}`, text: (a, b) => `__builtin_ia32_${op}ps512_mask(${b}, ${a}, ${b}, -1, 4)` };
+  const width = X86_WIDTH[lanes];
+  return width && { when: width.has, text: (a, b) => `__builtin_ia32_${op}ps${width.suffix}(${b}, ${a})` };
+}
+
+const GCC = "defined(__GNUC__) && !defined(__clang__)";
+const X86_WIDTH: Readonly<Record<number, { readonly suffix: string; readonly has: string; readonly rounds: string }>> = {
+  4: { suffix: "", has: `defined(__SSE__)`, rounds: "defined(__SSE4_1__)" },
+  8: { suffix: "256", has: "defined(__AVX__)", rounds: "defined(__AVX__)" },
+};
+
+/** The x86 form where the compiler has it, and the portable one elsewhere. */
+function eitherWay(x86: X86 | undefined, call: string, portable: string): string {
+  return x86 ? `#if ${x86.when}\n${call}#else\n${portable}#endif\n` : portable;
+}
+
 function unaryElement(op: UnaryOp, dtype: LoopType["dtype"], x: string): string {
   const libm = LIBM[op];
   if (libm) return `${libm}${dtype === "float64" ? "" : "f"}(${x})`;
@@ -47,7 +93,9 @@ function unaryElement(op: UnaryOp, dtype: LoopType["dtype"], x: string): string 
 export function unaryIntrinsic(op: UnaryOp, t: LoopType): Intrinsic {
   const name = `${op}_${suffix(t)}`;
   const body = t.lanes === 1 ? `return ${unaryElement(op, t.dtype, "x")};` : lanesOf(t, unaryElement(op, t.dtype, "x[i]"));
-  return { name, text: inline(typeName(t), name, `${typeName(t)} x`, body), types: [t] };
+  const define = (text: string): string => inline(typeName(t), name, `${typeName(t)} x`, text);
+  const x86 = t.dtype === "float32" ? x86Unary(op, t.lanes) : undefined;
+  return { name, text: eitherWay(x86, define(`return ${x86?.text("x", "x") ?? "x"};`), define(body)), types: [t] };
 }
 
 /** floor division and modulus of addresses; truncation otherwise, with 0 for a zero divisor. */
@@ -73,19 +121,26 @@ function binaryElement(op: BinaryOp, dtype: LoopType["dtype"], a: string, b: str
 export function binaryIntrinsic(op: BinaryOp, t: LoopType): Intrinsic {
   const name = `${op}_${suffix(t)}`;
   const type = typeName(t);
-  const body = t.lanes === 1 ? `return ${binaryElement(op, t.dtype, "a", "b")};` : lanesOf(t, binaryElement(op, t.dtype, "a[i]", "b[i]"));
-  return { name, text: inline(type, name, `${type} a, ${type} b`, body), types: [t] };
+  const define = (text: string): string => inline(type, name, `${type} a, ${type} b`, text);
+  if (t.lanes === 1) return { name, text: define(`return ${binaryElement(op, t.dtype, "a", "b")};`), types: [t] };
+  if (t.dtype !== "float32" || (op !== "min" && op !== "max"))
+    return { name, text: define(lanesOf(t, binaryElement(op, t.dtype, "a[i]", "b[i]"))), types: [t] };
+  const x86 = x86Binary(op, t.lanes);
+  const mask: LoopType = { dtype: "int32", lanes: t.lanes };
+  const m = typeName(mask);
+  const blend = `${m} m = b ${op === "min" ? "<" : ">"} a; return (${type})((m & (${m})b) | (~m & (${m})a));`;
+  return { name, text: eitherWay(x86, define(`return ${x86?.text("a", "b") ?? "a"};`), define(blend)), types: [t, mask] };
 }
 
+/** A mask of 32-bit lanes picks among 32-bit lanes by bits, among others lane by lane. */
 export function selectIntrinsic(t: LoopType): Intrinsic {
   const name = `select_${suffix(t)}`;
   const type = typeName(t);
   const cond: LoopType = { dtype: "bool", lanes: t.lanes };
-  return {
-    name,
-    text: inline(type, name, `${typeName(cond)} c, ${type} a, ${type} b`, lanesOf(t, "c[i] ? a[i] : b[i]")),
-    types: [t, cond],
-  };
+  const m = typeName(cond);
+  const four = t.dtype !== "index" && DTYPES[t.dtype].bytes === 4;
+  const body = four ? `return (${type})((c & (${m})a) | (~c & (${m})b));` : lanesOf(t, "c[i] ? a[i] : b[i]");
+  return { name, text: inline(type, name, `${m} c, ${type} a, ${type} b`, body), types: [t, cond] };
 }
 
 export function broadcastIntrinsic(t: LoopType): Intrinsic {

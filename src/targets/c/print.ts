@@ -120,6 +120,7 @@ const stmtTable: StmtTable<string, [Prelude, string]> = {
     const { name, dtype, length } = s.buffer;
     return `${pad}{\n${pad}  ${memoryType(dtype)} ${name}[${length}] __attribute__((aligned(64)));\n${body(s.body, p, pad)}${pad}}\n`;
   },
+  prefetch: (s, p, pad) => `${pad}__builtin_prefetch(${s.buffer.name} + ${expr(s.index, p)});\n`,
 };
 
 function body(stmts: readonly Stmt[], p: Prelude, pad: string): string {

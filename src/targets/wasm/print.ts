@@ -116,6 +116,8 @@ const stmtTable: StmtTable<void, [Emitter]> = {
     }
     m.op("end");
   },
+  // WebAssembly has no way to ask for memory ahead of its use, and a prefetch changes no value.
+  prefetch: () => undefined,
   alloc: (s, m) =>
     m.scoped(() => {
       m.bases.set(s.buffer, { kind: "scratch", offset: m.scratch });
@@ -123,6 +125,7 @@ const stmtTable: StmtTable<void, [Emitter]> = {
       m.scratchPeak = Math.max(m.scratchPeak, m.scratch);
       body(m, s.body);
     }),
+  prefetch: () => undefined,
 };
 
 function lower(f: Func): { readonly fn: WasmFunction; readonly scratch: number } {
