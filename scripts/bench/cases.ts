@@ -17,7 +17,14 @@ type Builder = ReturnType<typeof opBuilder>;
 function weight(b: Builder, dims: readonly number[], seed: number): Value {
   const count = dims.reduce((n, d) => n * d, 1);
   const fan = dims.slice(1).reduce((n, d) => n * d, 1);
-  return b.constant(tensor("float32", dims, noise(count, seed).map((v) => v * Math.sqrt(12 / fan))), `w${seed}`);
+  return b.constant(
+    tensor(
+      "float32",
+      dims,
+      noise(count, seed).map((v) => v * Math.sqrt(12 / fan)),
+    ),
+    `w${seed}`,
+  );
 }
 
 /** Activations that a convolution made, so that they lie as they do in the middle of a network. */
@@ -40,7 +47,12 @@ function conv3x3(): BenchCase {
   const b = opBuilder("conv3x3");
   const x = blocked(b, 64, 56, 1);
   const residual = blocked(b, 64, 56, 2);
-  const y = b.op("conv", [x, weight(b, [64, 64, 3, 3], 3), b.constant(tensor("float32", [64], noise(64, 4)), "bias")], { pads: [1, 1, 1, 1] }, { name: "conv" });
+  const y = b.op(
+    "conv",
+    [x, weight(b, [64, 64, 3, 3], 3), b.constant(tensor("float32", [64], noise(64, 4)), "bias")],
+    { pads: [1, 1, 1, 1] },
+    { name: "conv" },
+  );
   b.output(b.op("relu", [b.op("add", [y, residual])]), "y");
   return { name: "3x3 64>64 at 56, bias, residual, relu", graph: b.finish(), macs: 64 * 64 * 9 * 56 * 56, bar: 0.85 };
 }
@@ -49,7 +61,12 @@ function conv3x3(): BenchCase {
 function conv1x1(): BenchCase {
   const b = opBuilder("conv1x1");
   const x = blocked(b, 256, 56, 1);
-  const y = b.op("conv", [x, weight(b, [64, 256, 1, 1], 3), b.constant(tensor("float32", [64], noise(64, 4)), "bias")], {}, { name: "conv" });
+  const y = b.op(
+    "conv",
+    [x, weight(b, [64, 256, 1, 1], 3), b.constant(tensor("float32", [64], noise(64, 4)), "bias")],
+    {},
+    { name: "conv" },
+  );
   b.output(b.op("relu", [y]), "y");
   return { name: "1x1 256>64 at 56, bias, relu", graph: b.finish(), macs: 256 * 64 * 56 * 56, bar: 0.8 };
 }

@@ -16,19 +16,10 @@ from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from lcg import Lcg
+
 OUT = os.path.join(os.path.dirname(__file__), "../../test/fixtures/metrics/coco.json")
 COUNTS = {"bbox": 1000, "segm": 150, "keypoints": 150}
-
-
-class Lcg:
-    """Numerical Recipes' 32-bit generator; the low byte is dropped."""
-
-    def __init__(self, seed):
-        self.state = seed & 0xFFFFFFFF
-
-    def below(self, n):
-        self.state = (1664525 * self.state + 1013904223) & 0xFFFFFFFF
-        return (self.state >> 8) % n
 
 
 def size(r):

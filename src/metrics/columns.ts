@@ -7,7 +7,8 @@ import {
   type ImageRecord,
   type TruthRecord,
 } from "./records.ts";
-import { WarningTally, type WarningKind } from "./warnings.ts";
+import type { WarningTally } from "./warnings.ts";
+import { type WarningKind } from "./warnings.ts";
 
 /** One side of a task in flat arrays, a row a record; rows of unknown images and categories are left out. */
 export interface Columns<Row> {

@@ -1,6 +1,6 @@
-import { identity, orderByKey, orderByScore, runStarts } from "../order.ts";
+import { rankedRows } from "../curve.ts";
 import type { CocoSettings } from "./options.ts";
-import type { MatchTable } from "./table.ts";
+import { positivesOf, type MatchTable } from "../table.ts";
 
 /** Precision and recall at every setting; −1 where there is no ground truth. */
 export interface PrecisionTable {
@@ -21,9 +21,7 @@ export interface PrecisionTable {
 export function accumulate(table: MatchTable, settings: CocoSettings): PrecisionTable {
   const { iouThresholds, recallThresholds, areaRanges, maxDetections } = settings;
   const [T, R, K, A, M] = [iouThresholds.length, recallThresholds.length, table.categories.length, areaRanges.length, maxDetections.length];
-  const byImage = orderByKey(identity(table.score.length), table.image, table.images.length);
-  const order = orderByKey(orderByScore(byImage, table.score), table.category, K);
-  const starts = runStarts(order, table.category, K);
+  const { order, starts } = rankedRows(table);
   const out: PrecisionTable = {
     iouThresholds,
     recallThresholds,
@@ -35,14 +33,15 @@ export function accumulate(table: MatchTable, settings: CocoSettings): Precision
     recall: new Float64Array(T * K * A * M).fill(-1),
   };
   const hits = new HitLists(T);
+  const positives = positivesOf(table, A);
   for (let k = 0; k < K; k++) {
     const rows = order.subarray(starts[k], starts[k + 1]);
     for (let a = 0; a < A; a++) {
-      const positives = table.positives[k * A + a] as number;
-      if (table.seen[k] === 0 || positives === 0) continue;
+      const counted = positives[k * A + a] as number;
+      if (counted === 0) continue;
       for (let m = 0; m < M; m++) {
         hits.collect(table, rows, a, maxDetections[m] as number);
-        for (let t = 0; t < T; t++) writeCurve(out, hits, t, positives, (k * A + a) * M + m, K * A * M);
+        for (let t = 0; t < T; t++) writeCurve(out, hits, t, counted, (k * A + a) * M + m, K * A * M);
       }
     }
   }

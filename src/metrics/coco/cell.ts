@@ -1,6 +1,6 @@
 import type { CocoSettings } from "./options.ts";
 import type { Similarity } from "./similarity.ts";
-import type { MatchTable } from "./table.ts";
+import type { MatchTable } from "../table.ts";
 
 export interface TruthFlags {
   readonly ignore: Uint8Array;
@@ -11,8 +11,8 @@ export interface TruthFlags {
 
 export interface CellMatcher {
   /** Matches one image and category: detections by falling score, ground truth in the order of the file. */
-  match(detections: Int32Array, truths: Int32Array, cell: { readonly category: number }, lenient: boolean): void;
-  results(categories: number): Pick<MatchTable, "rank" | "matched" | "ignored" | "positives"> & {
+  match(detections: Int32Array, truths: Int32Array, lenient: boolean): void;
+  results(): Pick<MatchTable, "rank" | "matched" | "ignored" | "truthCounted"> & {
     readonly rows: number;
     readonly source: Int32Array;
     readonly partner: Int32Array;
@@ -34,7 +34,7 @@ export function cellMatcher(settings: CocoSettings, like: Similarity, flags: Tru
   const partner = new Int32Array(capacity);
   const matched = areas.map(() => new Int32Array(capacity));
   const ignored = areas.map(() => new Int32Array(capacity));
-  const positives: number[] = [];
+  const truthCounted = new Int32Array(like.truthArea.length);
   let rows = 0;
   // Scratch of one cell, grown as needed.
   let overlap = new Float64Array(64);
@@ -68,14 +68,16 @@ export function cellMatcher(settings: CocoSettings, like: Similarity, flags: Tru
   }
 
   /** Ground truth that counts first, the ignored after it; returns how many count. */
-  function arrange(truths: Int32Array, low: number, high: number): number {
+  function arrange(truths: Int32Array, a: number, low: number, high: number): number {
     let counted = 0;
     for (let j = 0; j < truths.length; j++) {
       const g = truths[j] as number;
       const area = like.truthArea[g] as number;
       skipped[j] = flags.ignore[g] === 1 || area < low || area > high ? 1 : 0;
       taken[j] = 0;
-      if (skipped[j] === 0) order[counted++] = j;
+      if (skipped[j] === 1) continue;
+      truthCounted[g] = (truthCounted[g] as number) | (1 << a);
+      order[counted++] = j;
     }
     let end = counted;
     for (let j = 0; j < truths.length; j++) if (skipped[j] === 1) order[end++] = j;
@@ -117,11 +119,9 @@ export function cellMatcher(settings: CocoSettings, like: Similarity, flags: Tru
     (ignored[a] as Int32Array)[row] = passes;
   }
 
-  function matchArea(a: number, detections: Int32Array, truths: Int32Array, category: number, lenient: boolean): void {
+  function matchArea(a: number, detections: Int32Array, truths: Int32Array, lenient: boolean): void {
     const { low, high } = areas[a] as { low: number; high: number };
-    const counted = arrange(truths, low, high);
-    const at = category * areas.length + a;
-    positives[at] = (positives[at] ?? 0) + counted;
+    const counted = arrange(truths, a, low, high);
     for (let i = 0; i < detections.length; i++) {
       const row = rows + i;
       if (truths.length > 0 && (best[i] as number) >= lowest) matchOne(i, truths, counted, row, a);
@@ -133,7 +133,7 @@ export function cellMatcher(settings: CocoSettings, like: Similarity, flags: Tru
   }
 
   return {
-    match(detections, truths, { category }, lenient) {
+    match(detections, truths, lenient) {
       grow(detections.length, truths.length);
       compare(detections, truths);
       for (let i = 0; i < detections.length; i++) {
@@ -141,17 +141,17 @@ export function cellMatcher(settings: CocoSettings, like: Similarity, flags: Tru
         rank[rows + i] = i;
         partner[rows + i] = -1;
       }
-      for (let a = 0; a < areas.length; a++) matchArea(a, detections, truths, category, lenient);
+      for (let a = 0; a < areas.length; a++) matchArea(a, detections, truths, lenient);
       rows += detections.length;
     },
-    results: (categories) => ({
+    results: () => ({
       rows,
       source: source.subarray(0, rows),
       rank: rank.subarray(0, rows),
       partner: partner.subarray(0, rows),
       matched: matched.map((bits) => bits.subarray(0, rows)),
       ignored: ignored.map((bits) => bits.subarray(0, rows)),
-      positives: Int32Array.from({ length: categories * areas.length }, (_, i) => positives[i] ?? 0),
+      truthCounted,
     }),
   };
 }

@@ -6,7 +6,7 @@ import { accumulate, averagePrecision, averageRecall, type PrecisionTable, type 
 import { cocoRules, matchColumns } from "./match.ts";
 import { cocoSettings, type CocoOptions, type CocoSettings } from "./options.ts";
 import { similarity } from "./similarity.ts";
-import { mergeTables, type MatchTable } from "./table.ts";
+import { mergeTables, truthsOf, type MatchTable } from "../table.ts";
 
 export interface CocoCategoryResult {
   readonly category: Id;
@@ -97,12 +97,13 @@ function summarize(merged: MatchTable, settings: CocoSettings, warnings: MetricW
   const named = settings.kind === "keypoints" ? keypointNumbers(table) : boxNumbers(table);
   const last = settings.maxDetections.length - 1;
   const at50 = settings.iouThresholds.indexOf(0.5);
+  const truths = truthsOf(merged);
   const perCategory = merged.categories.map((category, k) => ({
     category,
     AP: averagePrecision(table, { category: k, area: 0, max: last }),
     AP50: at50 < 0 ? -1 : averagePrecision(table, { category: k, iou: at50, area: 0, max: last }),
     AR: averageRecall(table, { category: k, area: 0, max: last }),
-    truths: merged.truths[k] as number,
+    truths: truths[k] as number,
     detections: merged.detections[k] as number,
   }));
   const total = (counts: Int32Array): number => counts.reduce((a, b) => a + b, 0);
@@ -110,7 +111,7 @@ function summarize(merged: MatchTable, settings: CocoSettings, warnings: MetricW
     protocol: "coco",
     settings,
     images: merged.images.length,
-    truths: total(merged.truths),
+    truths: total(truths),
     detections: total(merged.detections),
     stats: named.map(([, value]) => value),
     metrics: Object.fromEntries(named),

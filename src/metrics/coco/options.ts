@@ -56,25 +56,32 @@ export const COCO_SIGMAS: readonly number[] = [
 
 /** Options with defaults filled in. @throws HoneError metrics.invalid when they cannot be evaluated. */
 export function cocoSettings(options: CocoOptions = {}): CocoSettings {
-  const kind = options.kind ?? "box";
+  const keypoints = options.kind === "keypoints";
   const settings: CocoSettings = {
-    kind,
-    iouThresholds: options.iouThresholds ?? COCO_IOU_THRESHOLDS,
-    recallThresholds: options.recallThresholds ?? COCO_RECALL_THRESHOLDS,
-    maxDetections: [...(options.maxDetections ?? (kind === "keypoints" ? [20] : [1, 10, 100]))].sort((a, b) => a - b),
-    areaRanges: options.areaRanges ?? (kind === "keypoints" ? COCO_AREAS.filter((a) => a.name !== "small") : COCO_AREAS),
-    useCategories: options.useCategories ?? true,
-    ids: options.ids ?? "cocoapi",
-    sigmas: options.sigmas ?? COCO_SIGMAS,
+    kind: "box",
+    iouThresholds: COCO_IOU_THRESHOLDS,
+    recallThresholds: COCO_RECALL_THRESHOLDS,
+    areaRanges: keypoints ? COCO_AREAS.filter((a) => a.name !== "small") : COCO_AREAS,
+    useCategories: true,
+    ids: "cocoapi",
+    sigmas: COCO_SIGMAS,
+    ...options,
+    maxDetections: [...(options.maxDetections ?? (keypoints ? [20] : [1, 10, 100]))].sort((a, b) => a - b),
   };
-  const { iouThresholds, maxDetections, areaRanges, recallThresholds } = settings;
-  if (iouThresholds.length < 1 || iouThresholds.length > 30)
-    throw invalid(`${iouThresholds.length} IoU thresholds; 1 to 30 can be evaluated`);
-  if (iouThresholds.some((t) => !(t >= 0 && t <= 1))) throw invalid("an IoU threshold lies outside 0 to 1");
-  if (recallThresholds.some((t) => !(t >= 0 && t <= 1))) throw invalid("a recall threshold lies outside 0 to 1");
-  if (maxDetections.length < 1 || maxDetections.some((m) => !(m >= 1))) throw invalid("maxDetections must be numbers of at least 1");
-  if (areaRanges.length < 1) throw invalid("there is no area range");
+  checkSettings(settings);
   return settings;
+}
+
+const MAX_BITS = 30;
+
+function checkSettings({ iouThresholds, recallThresholds, maxDetections, areaRanges }: CocoSettings): void {
+  const share = (t: number): boolean => t >= 0 && t <= 1;
+  const bits = (list: readonly unknown[]): boolean => list.length >= 1 && list.length <= MAX_BITS;
+  if (!bits(iouThresholds)) throw invalid(`${iouThresholds.length} IoU thresholds; 1 to ${MAX_BITS} can be evaluated`);
+  if (!bits(areaRanges)) throw invalid(`${areaRanges.length} area ranges; 1 to ${MAX_BITS} can be evaluated`);
+  if (!iouThresholds.every(share)) throw invalid("an IoU threshold lies outside 0 to 1");
+  if (!recallThresholds.every(share)) throw invalid("a recall threshold lies outside 0 to 1");
+  if (maxDetections.length < 1 || !maxDetections.every((m) => m >= 1)) throw invalid("maxDetections must be numbers of at least 1");
 }
 
 function invalid(message: string): HoneError {

@@ -1,5 +1,5 @@
-import { HoneError } from "../../util/errors.ts";
-import { compareIds, type Id } from "../records.ts";
+import { HoneError } from "../util/errors.ts";
+import { compareIds, type Id } from "./records.ts";
 
 /**
  * What matching leaves of a batch of images: one row a detection, plus counts of ground truth. Plain typed arrays, so that it can be
@@ -18,13 +18,29 @@ export interface MatchTable {
   /** By area range. */
   readonly matched: readonly Int32Array[];
   readonly ignored: readonly Int32Array[];
-  /** Ground truth that counts, [category][area range]. */
-  readonly positives: Int32Array;
-  /** 1 for categories with any ground truth or detection. */
-  readonly seen: Uint8Array;
-  /** Detections and ground truths of each category, whatever their size. */
+  /** Image and category of each ground truth, and in which area ranges (bit a) it counts as a positive. */
+  readonly truthImage: Int32Array;
+  readonly truthCategory: Int32Array;
+  readonly truthCounted: Int32Array;
+  /** Detections by category before the cut to the largest limit. */
   readonly detections: Int32Array;
-  readonly truths: Int32Array;
+}
+
+/** Ground truths that count, [category][area range]. */
+export function positivesOf(table: MatchTable, areas: number): Int32Array {
+  const positives = new Int32Array(table.categories.length * areas);
+  for (let g = 0; g < table.truthCounted.length; g++) {
+    const bits = table.truthCounted[g] as number;
+    for (let a = 0; a < areas; a++) if ((bits >> a) & 1) add(positives, (table.truthCategory[g] as number) * areas + a, 1);
+  }
+  return positives;
+}
+
+/** Ground truths by category, whether they count or not. */
+export function truthsOf(table: MatchTable): Int32Array {
+  const truths = new Int32Array(table.categories.length);
+  for (const k of table.truthCategory) add(truths, k, 1);
+  return truths;
 }
 
 /**
@@ -41,6 +57,7 @@ export function mergeTables(tables: readonly MatchTable[], areas: number): Match
   }
   const categories = mergeIds(tables.map((t) => t.categories));
   const rows = tables.reduce((n, t) => n + t.score.length, 0);
+  const truths = tables.reduce((n, t) => n + t.truthImage.length, 0);
   const merged: MatchTable = {
     images,
     categories,
@@ -50,47 +67,38 @@ export function mergeTables(tables: readonly MatchTable[], areas: number): Match
     score: new Float64Array(rows),
     matched: Array.from({ length: areas }, () => new Int32Array(rows)),
     ignored: Array.from({ length: areas }, () => new Int32Array(rows)),
-    positives: new Int32Array(categories.length * areas),
-    seen: new Uint8Array(categories.length),
+    truthImage: new Int32Array(truths),
+    truthCategory: new Int32Array(truths),
+    truthCounted: new Int32Array(truths),
     detections: new Int32Array(categories.length),
-    truths: new Int32Array(categories.length),
   };
   const imageAt = new Map(images.map((id, i) => [id, i]));
   const categoryAt = new Map(categories.map((id, i) => [id, i]));
   let at = 0;
+  let truthAt = 0;
   for (const table of tables) {
-    append(merged, table, at, areas, imageAt, categoryAt);
+    const newImage = Int32Array.from(table.images, (id) => imageAt.get(id) as number);
+    const newCategory = Int32Array.from(table.categories, (id) => categoryAt.get(id) as number);
+    merged.image.set(renumbered(table.image, newImage), at);
+    merged.category.set(renumbered(table.category, newCategory), at);
+    merged.rank.set(table.rank, at);
+    merged.score.set(table.score, at);
+    for (let a = 0; a < areas; a++) {
+      merged.matched[a]?.set(table.matched[a] as Int32Array, at);
+      merged.ignored[a]?.set(table.ignored[a] as Int32Array, at);
+    }
+    merged.truthImage.set(renumbered(table.truthImage, newImage), truthAt);
+    merged.truthCategory.set(renumbered(table.truthCategory, newCategory), truthAt);
+    merged.truthCounted.set(table.truthCounted, truthAt);
+    newCategory.forEach((to, k) => add(merged.detections, to, table.detections[k] as number));
     at += table.score.length;
+    truthAt += table.truthImage.length;
   }
   return merged;
 }
 
-function append(
-  into: MatchTable,
-  from: MatchTable,
-  at: number,
-  areas: number,
-  imageAt: Map<Id, number>,
-  categoryAt: Map<Id, number>,
-): void {
-  const newImage = Int32Array.from(from.images, (id) => imageAt.get(id) as number);
-  const newCategory = Int32Array.from(from.categories, (id) => categoryAt.get(id) as number);
-  for (let i = 0; i < from.score.length; i++) {
-    into.image[at + i] = newImage[from.image[i] as number] as number;
-    into.category[at + i] = newCategory[from.category[i] as number] as number;
-  }
-  into.rank.set(from.rank, at);
-  into.score.set(from.score, at);
-  for (let a = 0; a < areas; a++) {
-    into.matched[a]?.set(from.matched[a] as Int32Array, at);
-    into.ignored[a]?.set(from.ignored[a] as Int32Array, at);
-  }
-  newCategory.forEach((to, k) => {
-    for (let a = 0; a < areas; a++) add(into.positives, to * areas + a, from.positives[k * areas + a] as number);
-    into.seen[to] = (into.seen[to] as number) | (from.seen[k] as number);
-    add(into.detections, to, from.detections[k] as number);
-    add(into.truths, to, from.truths[k] as number);
-  });
+function renumbered(values: Int32Array, to: Int32Array): Int32Array {
+  return values.map((v) => to[v] as number);
 }
 
 function add(into: Int32Array, at: number, value: number): void {
