@@ -23,12 +23,13 @@ export class Patch {
   readonly #origin: readonly string[];
   readonly #added: Node[] = [];
   readonly #replaced = new Map<Value, Value>();
+  readonly #credited = new Map<Node, readonly string[]>();
 
-  /** `nodes` are the ones that the change is about, the anchor first; what is added stands for all their origins. */
+  /** `nodes` are the ones that the change is about, the anchor first, then those before it; what is added stands for all their origins. */
   constructor(infer: Infer, nodes: readonly [Node, ...Node[]]) {
     this.anchor = nodes[0];
     this.#infer = infer;
-    this.#origin = [...new Set(nodes.flatMap((node) => node.origin))];
+    this.#origin = [...new Set([...nodes].reverse().flatMap((node) => node.origin))];
   }
 
   get added(): readonly Node[] {
@@ -37,6 +38,16 @@ export class Patch {
 
   get replaced(): ReadonlyMap<Value, Value> {
     return this.#replaced;
+  }
+
+  get credited(): ReadonlyMap<Node, readonly string[]> {
+    return this.#credited;
+  }
+
+  /** Says that a node which stays also stands for those origins. */
+  credit(node: Node, origin: readonly string[]): this {
+    this.#credited.set(node, origin);
+    return this;
   }
 
   /** Adds a node; gives its outputs. */
@@ -96,8 +107,14 @@ export function applyPatches(graph: Graph, patches: readonly Patch[]): Graph {
     }
     return at;
   };
-  const rewired = (node: Node): Node =>
-    node.inputs.some((v) => v && replaced.has(v)) ? { ...node, inputs: node.inputs.map((v) => v && resolve(v)) } : node;
+  const credits = new Map<Node, string[]>();
+  for (const [node, origin] of patches.flatMap((p) => [...p.credited]))
+    credits.set(node, [...(credits.get(node) ?? node.origin), ...origin]);
+  const rewired = (node: Node): Node => {
+    const origin = [...new Set(credits.get(node) ?? node.origin)];
+    const changed = node.inputs.some((v) => v && replaced.has(v)) || origin.length !== node.origin.length;
+    return changed ? { ...node, origin, inputs: node.inputs.map((v) => v && resolve(v)) } : node;
+  };
   const before = new Map<Node, Node[]>();
   for (const p of patches) before.set(p.anchor, [...(before.get(p.anchor) ?? []), ...p.added]);
   const nodes = graph.nodes.flatMap((node) => [...(before.get(node) ?? []), node]).map(rewired);

@@ -10,7 +10,7 @@ import type { Layout } from "../tensor/layout.ts";
 
 /** Constants of more elements are printed by hash. */
 const INLINE_LIMIT = 16;
-const BARE = /^[A-Za-z0-9_.:/-]+$/;
+const BARE = /^[A-Za-z0-9_./-]+$/;
 const BARE_SYMBOL = /^[A-Za-z_?][\w.?]*$/;
 const BARE_DIM = /^[\w?.+*/()-]+$/;
 

@@ -9,7 +9,7 @@ export interface Token {
 
 const PATTERNS: readonly (readonly [Token["kind"] | "space", RegExp])[] = [
   ["space", /(?:\s+|\/\/[^\n]*)/y],
-  ["value", /%(?:[A-Za-z0-9_.:/-]+|"(?:[^"\\\n]|\\.)*")/y],
+  ["value", /%(?:[A-Za-z0-9_./-]+|"(?:[^"\\\n]|\\.)*")/y],
   ["number", /[-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|Infinity)|NaN/y],
   ["mark", /->|@c\d+|#[0-9a-f]+|[-+*/(){}[\],:=@_?](?![A-Za-z0-9_])|[-+*/(){}[\],:=@]/y],
   ["name", /[A-Za-z_?][\w.?]*/y],

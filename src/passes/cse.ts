@@ -43,7 +43,7 @@ function shareEqual(graph: Graph): Graph {
       seen.set(key, node);
       continue;
     }
-    const patch = new Patch(inferOp, [first, node]);
+    const patch = new Patch(inferOp, [first, node]).credit(first, node.origin);
     node.outputs.forEach((v, i) => {
       const same = must(first.outputs[i], `output ${i} of ${first.name}`);
       patch.replace(v, same);
