@@ -93,8 +93,8 @@ function peer(name: string, truth: string, found: string): PeerRun | undefined {
 
 async function write(path: string, pieces: Iterable<string>): Promise<void> {
   const out = createWriteStream(path);
-  for (const piece of pieces) if (!out.write(piece)) await new Promise((resume) => out.once("drain", resume));
-  await new Promise((done) => out.end(done));
+  for (const piece of pieces) if (!out.write(piece)) await new Promise<void>((resume) => out.once("drain", () => resume()));
+  await new Promise<void>((done) => out.end(() => done()));
 }
 
 function* jsonRows(rows: readonly Row[]): Generator<string> {
