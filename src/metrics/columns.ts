@@ -29,16 +29,21 @@ export interface TaskColumns {
   readonly scores: Float64Array;
 }
 
-/** Puts a task into columns and counts whatever is odd about it; nothing odd stops it. */
-export function taskColumns(task: DetectionTask, warnings: WarningTally): TaskColumns {
+/**
+ * Puts a task into columns and counts whatever is odd about it; nothing odd stops it.
+ * @param boxes whether boxes matter: those of masks and keypoints are not looked at
+ */
+export function taskColumns(task: DetectionTask, warnings: WarningTally, boxes = true): TaskColumns {
   const images = sortedUnique(task.images ?? imagesOf(task), warnings);
   const categories = sortedUnique(task.categories ?? categoriesOf(task));
   const imageAt = indexById(images);
   const categoryAt = indexById(categories);
   const truths = columns(task.truths, imageAt, categoryAt, warnings, ["truth-image-unknown", "truth-category-unknown"]);
   const detections = columns(task.detections, imageAt, categoryAt, warnings, ["image-unknown", "category-unknown"]);
-  checkBoxes("ground truth", truths, images, warnings);
-  checkBoxes("detection", detections, images, warnings);
+  if (boxes) {
+    checkBoxes("ground truth", truths, images, warnings);
+    checkBoxes("detection", detections, images, warnings);
+  }
   const scores = new Float64Array(detections.rows.length);
   detections.rows.forEach((row, i) => {
     scores[i] = row.score;

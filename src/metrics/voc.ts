@@ -95,8 +95,11 @@ export class VocAccumulator {
   }
 }
 
-/** VOC's matching as a table of one threshold and one area range. */
-export function matchVoc(columns: TaskColumns, settings: Required<VocOptions>): MatchTable {
+/**
+ * VOC's matching as a table of one threshold and one area range.
+ * @param reuse counts a second detection of an object as true, to tell duplicates from the rest
+ */
+export function matchVoc(columns: TaskColumns, settings: Required<VocOptions>, reuse = false): MatchTable {
   const { truths, detections, scores } = columns;
   const n = detections.rows.length;
   const table = {
@@ -126,7 +129,7 @@ export function matchVoc(columns: TaskColumns, settings: Required<VocOptions>): 
       table.score[at] = scores[d] as number;
       const g = largest(objects, (o) => overlap(detections.box, d * 4, truths.box, o * 4, false), settings.iouThreshold);
       if (g >= 0 && table.truthCounted[g] === 0) ignored[at] = 1;
-      else if (g >= 0 && used[g] === 0) matched[at] = used[g] = 1;
+      else if (g >= 0 && (reuse || used[g] === 0)) matched[at] = used[g] = 1;
       at++;
     });
   });

@@ -65,7 +65,7 @@ export class CocoAccumulator {
   /** Matches the images of a task. All records of an image must come in one call. */
   add(task: DetectionTask): void {
     const truths = this.settings.ids === "cocoapi" ? lastOfEachId(task.truths, this.#warnings) : checkedIds(task.truths, this.#warnings);
-    const columns = taskColumns(truths === task.truths ? task : { ...task, truths }, this.#warnings);
+    const columns = taskColumns({ ...task, truths }, this.#warnings, this.settings.kind === "box");
     const like = similarity(columns, this.settings, this.#warnings);
     this.#tables.push(matchColumns(columns, like, this.settings, cocoRules(this.settings), this.#warnings).table);
   }
