@@ -1,4 +1,5 @@
 import { HoneError } from "../util/errors.ts";
+import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { bindShape, shapeText, type Shape } from "../tensor/dim.ts";
 
 /** Shapes that the caller wants for inputs, by the input's name. */
@@ -37,4 +38,11 @@ function bindOne(name: string, shape: Shape, dims: readonly number[], bindings: 
     if (known !== undefined && known !== want) throw wrong(`${dim.text} is already ${known}`);
     bindings.set(dim.text, want);
   });
+}
+
+/** An int64 tensor for a graph. Throws `model.damaged` for what is no whole number: such come out of models that contradict themselves. */
+export function int64Tensor(values: readonly number[], dims: readonly number[] = [values.length]): Tensor {
+  const bad = values.find((v) => !Number.isSafeInteger(v));
+  if (bad !== undefined) throw new HoneError("model.damaged", `${bad} stands where a whole number must`);
+  return tensor("int64", dims, BigInt64Array.from(values, BigInt));
 }

@@ -67,7 +67,7 @@ export interface OnnxAttribute {
   readonly docString: string;
   readonly tp?: OnnxType;
   readonly typeProtos: readonly OnnxType[];
-  /** A key of ATTRIBUTE_TYPES; 0 in files older than IR version 2. */
+  /** AttributeType: 1 f, 2 i, 3 s, 4 t, 5 g, 6 floats, 7 ints, 8 strings, 9 tensors, 10 graphs, 11 sparseTensor, 13 tp; 0 in old files. */
   readonly type: number;
   readonly refAttrName: string;
   readonly sparseTensor?: OnnxSparseTensor;
@@ -167,21 +167,3 @@ export interface OnnxFunction {
   readonly overload: string;
   readonly metadataProps: readonly OnnxStringEntry[];
 }
-
-/** AttributeProto.AttributeType. */
-export const ATTRIBUTE_TYPES: Readonly<Record<number, string>> = {
-  1: "FLOAT",
-  2: "INT",
-  3: "STRING",
-  4: "TENSOR",
-  5: "GRAPH",
-  6: "FLOATS",
-  7: "INTS",
-  8: "STRINGS",
-  9: "TENSORS",
-  10: "GRAPHS",
-  11: "SPARSE_TENSOR",
-  12: "SPARSE_TENSORS",
-  13: "TYPE_PROTO",
-  14: "TYPE_PROTOS",
-};

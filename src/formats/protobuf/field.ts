@@ -30,12 +30,9 @@ const scalar =
 export const int32: Scalar<number> = scalar("int32", "default");
 export const size: Scalar<number> = scalar("size", "default");
 export const int64: Scalar<bigint> = scalar("int64", "default");
-export const float: Scalar<number> = scalar("float", "default");
 export const text: Scalar<string> = scalar("string", "default");
 
-export const maybeSize: Scalar<number> = scalar("size", "optional");
 export const maybeInt64: Scalar<bigint> = scalar("int64", "optional");
-export const maybeInt32: Scalar<number> = scalar("int32", "optional");
 export const maybeFloat: Scalar<number> = scalar("float", "optional");
 export const maybeText: Scalar<string> = scalar("string", "optional");
 export const maybeBytes: Scalar<Uint8Array> = scalar("bytes", "optional");

@@ -2,8 +2,13 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "flatbuffers";
 import { expect, test } from "vitest";
+import { verifyGraph } from "../../ir/verify.ts";
+import { evaluateGraph } from "../../ops/evaluate.ts";
+import { tensor } from "../../tensor/tensor.ts";
 import { HoneError } from "../../util/errors.ts";
 import type { TfliteModel } from "./ast.ts";
+import { importTflite } from "./import.ts";
+import { transposed } from "./map/window.ts";
 import { optionsOf, readTflite } from "./read.ts";
 import { tfliteConstant } from "./tensor.ts";
 
@@ -60,6 +65,23 @@ test("a model reads with its options, defaults and constants", () => {
     dims: [2, 1, 1, 3],
     data: Float32Array.of(1, 2, 3, 4, 5, 6),
   });
+});
+
+test("a convolution keeps channels last, and its activation follows it", () => {
+  const graph = importTflite(readTflite(small(), { file }), { file });
+  verifyGraph(graph);
+  expect(graph.nodes.map((n) => n.op)).toEqual(["transpose", "conv", "transpose", "clip"]);
+  // 0.1, 0.2, 0.3 in each pixel; the second pixel of the last row taken is ten times as much
+  const x = Float32Array.from({ length: 48 }, (_, i) => ((i % 3) + 1) * (i >= 42 && i < 45 ? 1 : 0.1));
+  const out = evaluateGraph(graph, { in: tensor("float32", [1, 4, 4, 3], x) }).out;
+  expect(out?.dims).toEqual([1, 2, 2, 2]);
+  const want = [1.4, 3.2, 1.4, 3.2, 1.4, 3.2, 6, 6];
+  want.forEach((v, i) => expect(Number(out?.data[i])).toBeCloseTo(v, 5));
+});
+
+test("weights move as their axes do", () => {
+  const t = tensor("int8", [2, 1, 3], Int8Array.of(0, 1, 2, 3, 4, 5));
+  expect(transposed(t, [2, 0, 1])).toEqual(tensor("int8", [3, 2, 1], Int8Array.of(0, 3, 1, 4, 2, 5)));
 });
 
 test("an index that leads nowhere is damage", () => {

@@ -9,6 +9,3 @@ import { WINDOWS } from "./window.ts";
 const MAPPERS: ReadonlyMap<string, Mapper> = new Map(Object.entries({ ...ELEMENTWISE, ...WINDOWS, ...SHAPES, ...REDUCTIONS, ...LINEAR }));
 
 export const findMapper = (opType: string): Mapper | undefined => MAPPERS.get(opType);
-
-/** Their names, in alphabetical order. */
-export const ONNX_OPERATORS: readonly string[] = [...MAPPERS.keys()].sort();

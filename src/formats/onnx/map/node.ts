@@ -2,6 +2,7 @@ import type { Attrs, Value } from "../../../ir/graph.ts";
 import type { ImportBuilder } from "../../builder.ts";
 import type { DType } from "../../../tensor/dtype.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
+import { int64Tensor } from "../../shapes.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { OnnxAttribute, OnnxNode } from "../ast.ts";
 import { TENSOR_TYPES, onnxTypeName } from "../types.ts";
@@ -118,7 +119,7 @@ export class NodeView {
 
   /** A constant that a mapping needs. */
   ints64(values: readonly number[], dims: readonly number[] = [values.length]): Value {
-    return this.constant(tensor("int64", dims, BigInt64Array.from(values, BigInt)));
+    return this.constant(int64Tensor(values, dims));
   }
 
   constant(data: Tensor): Value {

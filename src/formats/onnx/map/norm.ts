@@ -8,29 +8,67 @@ const batchNormalization: Mapper = (n) => {
   return n.emit("batchNorm", n.inputs, { epsilon: n.float("epsilon", 1e-5) });
 };
 
+interface Normalized {
+  readonly value: Value;
+  readonly mean: Value;
+  /** 1 / sqrt(variance + epsilon) */
+  readonly inverse: Value;
+}
+
 /** (x − mean) / sqrt(variance + epsilon) over the axes. */
-function normalized(n: NodeView, x: Value, axes: readonly number[], epsilon: number): Value {
-  const centred = n.step("sub", [x, n.step("reduceMean", [x], { axes, keepDims: true })]);
+function normalized(n: NodeView, x: Value, axes: readonly number[], epsilon: number): Normalized {
+  const mean = n.step("reduceMean", [x], { axes, keepDims: true });
+  const centred = n.step("sub", [x, mean]);
   const variance = n.step("reduceMean", [n.step("mul", [centred, centred])], { axes, keepDims: true });
-  return n.step("div", [centred, n.step("sqrt", [n.step("add", [variance, n.scalarLike(x, epsilon)])])]);
+  const inverse = n.step("reciprocal", [n.step("sqrt", [n.step("add", [variance, n.scalarLike(x, epsilon)])])]);
+  return { value: n.step("mul", [centred, inverse]), mean, inverse };
 }
 
 const instanceNormalization: Mapper = (n) => {
   const [x, scale, bias] = [n.input(0), n.input(1), n.input(2)];
   const spatial = x.shape.slice(2).map((_, i) => i + 2);
   const perChannel = (v: Value): Value => n.step("unsqueeze", [v], { axes: spatial.map((axis) => axis - 1) });
-  const y = normalized(n, x, spatial, n.float("epsilon", 1e-5));
+  const { value: y } = normalized(n, x, spatial, n.float("epsilon", 1e-5));
   return n.emit("add", [n.step("mul", [y, perChannel(scale)]), perChannel(bias)]);
 };
 
-const layerNormalization: Mapper = (n) => {
-  if (n.node.output.slice(1).some((o) => o !== "")) throw n.unsupported("the outputs Mean and InvStdDev");
-  const [x, scale, bias] = [n.input(0), n.input(1), n.inputs[2]];
+/** All axes from `axis` on. */
+function axesFrom(n: NodeView, x: Value): readonly number[] {
   const given = n.int("axis", -1);
   const first = given < 0 ? given + x.shape.length : given;
-  const axes = x.shape.map((_, i) => i).filter((i) => i >= first);
-  const y = normalized(n, x, axes, n.float("epsilon", 1e-5));
-  return bias === undefined ? n.emit("mul", [y, scale]) : n.emit("add", [n.step("mul", [y, scale]), bias]);
+  return x.shape.map((_, i) => i).filter((i) => i >= first);
+}
+
+const layerNormalization: Mapper = (n) => {
+  const [x, scale, bias] = [n.input(0), n.input(1), n.inputs[2]];
+  const { value, mean, inverse } = normalized(n, x, axesFrom(n, x), n.float("epsilon", 1e-5));
+  const y = bias === undefined ? n.emit("mul", [value, scale]) : n.emit("add", [n.step("mul", [value, scale]), bias]);
+  return [y, mean, inverse];
+};
+
+/** x / sqrt(mean(x²) + epsilon) · scale */
+const rmsNormalization: Mapper = (n) => {
+  const [x, scale] = [n.input(0), n.input(1)];
+  const square = n.step("reduceMean", [n.step("mul", [x, x])], { axes: axesFrom(n, x), keepDims: true });
+  const norm = n.step("sqrt", [n.step("add", [square, n.scalarLike(x, n.float("epsilon", 1e-5))])]);
+  return n.emit("mul", [n.step("div", [x, norm]), scale]);
+};
+
+/** Over each group of channels; scale and bias are per group in operator set 18, per channel since 21. */
+const groupNormalization: Mapper = (n) => {
+  const x = n.input(0);
+  const groups = n.int("num_groups", 1);
+  const grouped = n.step("reshape", [x, n.ints64([0, groups, -1])], { allowZero: false });
+  const { value } = normalized(n, grouped, [2], n.float("epsilon", 1e-5));
+  const scaled = (y: Value, op: string, by: Value, last: boolean): Value => {
+    const axes = y.shape.slice(2).map((_, i) => i + 1);
+    const shaped = n.step("unsqueeze", [by], { axes });
+    return last ? n.emit(op, [y, shaped]) : n.step(op, [y, shaped]);
+  };
+  const back = (y: Value): Value => n.step("reshape", [y, n.step("shape", [x])], { allowZero: false });
+  if (n.opset >= 21) return scaled(scaled(back(value), "mul", n.input(1), false), "add", n.input(2), true);
+  const y = scaled(scaled(value, "mul", n.input(1), false), "add", n.input(2), false);
+  return n.emit("reshape", [y, n.step("shape", [x])], { allowZero: false });
 };
 
 /** x over its own 1- or 2-norm along an axis; where that is 0, so is x, and stays it. */
@@ -63,9 +101,11 @@ const gemm: Mapper = (n) =>
 export const LINEAR: Readonly<Record<string, Mapper>> = {
   BatchNormalization: batchNormalization,
   Gemm: gemm,
+  GroupNormalization: groupNormalization,
   InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
   LpNormalization: lpNormalization,
   MatMul: (n) => n.emit("matMul", [n.input(0), n.input(1)]),
   MeanVarianceNormalization: meanVarianceNormalization,
+  RMSNormalization: rmsNormalization,
 };

@@ -45,7 +45,7 @@ const split: Mapper = (n) => {
   const x = n.input(0);
   const axis = n.int("axis", 0);
   const outputs = n.node.output.length;
-  const sizes = n.ints("split") ?? n.fixed(1, "part sizes") ?? equalParts(n, x, axis, n.int("num_outputs", outputs));
+  const sizes = n.ints("split") ?? n.fixed(1, "part sizes") ?? equalParts(n, x, axis, outputs);
   if (sizes.length !== outputs) throw new HoneError("model.damaged", `${sizes.length} parts for ${outputs} outputs`);
   return n.emitAll("split", [x], { axis, sizes }, outputs);
 };
@@ -164,10 +164,13 @@ function targets(n: NodeView, x: Value): readonly (Value | undefined)[] {
 /** Expands in both directions, as numpy does. */
 const expand: Mapper = (n) => n.emit("expand", [n.input(0), n.input(1)]);
 
+/** More classes than any model tells apart. */
+const MAX_DEPTH = 1 << 20;
+
 /** 0 or 1 for the index, by comparing with 0, 1, …; the new axis is the last unless `axis` says another. */
 const oneHot: Mapper = (n) => {
   const depth = n.fixed(1, "depths")?.[0];
-  if (depth === undefined) throw new HoneError("model.damaged", "depth is missing");
+  if (depth === undefined || !(depth >= 1 && depth <= MAX_DEPTH)) throw new HoneError("model.damaged", `depth is ${depth ?? "missing"}`);
   const indices = n.input(0);
   const values = n.input(2);
   const rank = indices.shape.length + 1;

@@ -7,6 +7,3 @@ import { WINDOWS } from "./window.ts";
 const MAPPERS: ReadonlyMap<string, Mapper> = new Map(Object.entries({ ...ELEMENTWISE, ...WINDOWS, ...SHAPES }));
 
 export const findMapper = (op: string): Mapper | undefined => MAPPERS.get(op);
-
-/** Their names, in alphabetical order. */
-export const TFLITE_OPERATORS: readonly string[] = [...MAPPERS.keys()].sort();

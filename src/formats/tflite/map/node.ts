@@ -1,6 +1,7 @@
 import type { Attrs, Value } from "../../../ir/graph.ts";
 import type { ImportBuilder } from "../../builder.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
+import { int64Tensor } from "../../shapes.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { TfliteOperator } from "../ast.ts";
 import { ACTIVATIONS, type OptionName, type OptionTables } from "../options.ts";
@@ -71,7 +72,7 @@ export class OperatorView {
   }
 
   ints64(values: readonly number[], dims: readonly number[] = [values.length]): Value {
-    return this.constant(tensor("int64", dims, BigInt64Array.from(values, BigInt)));
+    return this.constant(int64Tensor(values, dims));
   }
 
   constant(data: Tensor): Value {

@@ -93,7 +93,9 @@ const split: Mapper = (n) => {
   const [given = 0] = n.fixed(0, "axes");
   const axis = n.axis(x, given);
   const count = n.outputNames.length;
-  return n.emitAll("split", [x], { axis, sizes: new Array<number>(count).fill(n.size(x, axis) / count) });
+  const each = n.size(x, axis) / count;
+  if (!Number.isInteger(each)) throw new HoneError("model.damaged", `${n.size(x, axis)} do not split into ${count} equal parts`);
+  return n.emitAll("split", [x], { axis, sizes: new Array<number>(count).fill(each) });
 };
 
 const splitV: Mapper = (n) => {

@@ -1,6 +1,7 @@
 import type { Value } from "../../../ir/graph.ts";
 import { viewOf, elementCount, stridesOf, tensor, type Tensor } from "../../../tensor/tensor.ts";
 import { byteSize } from "../../../tensor/dtype.ts";
+import { HoneError } from "../../../util/errors.ts";
 import { samePads, type Sliding } from "../../padding.ts";
 import type { Mapper, OperatorView } from "./node.ts";
 
@@ -8,6 +9,8 @@ const VALID = 1;
 
 /** Pads of a window over an NHWC value. */
 function padsOf(x: Value, padding: number, sliding: Sliding): readonly number[] {
+  const bad = [...sliding.kernel, ...sliding.strides, ...sliding.dilations].find((v) => v < 1);
+  if (bad !== undefined) throw new HoneError("model.damaged", `a window's size, stride or dilation is ${bad}`);
   return padding === VALID ? [0, 0, 0, 0] : samePads(x.shape.slice(1, 3), sliding);
 }
 
@@ -38,13 +41,20 @@ export function transposed(t: Tensor, perm: readonly number[]): Tensor {
   return tensor(t.type, dims, data);
 }
 
+function groups(n: OperatorView, x: Value, w: Value): number {
+  const group = n.size(x, 3) / n.size(w, 3);
+  if (!Number.isInteger(group) || group < 1)
+    throw new HoneError("model.damaged", `${n.size(x, 3)} channels for filters over ${n.size(w, 3)}`);
+  return group;
+}
+
 /** Filters are [O, H, W, I]; fewer input channels than x has mean groups. */
 const conv2d: Mapper = (n) => {
   const o = n.options("Conv2DOptions");
   const [x, w] = [n.input(0), n.input(1)];
   const sliding = { kernel: [n.size(w, 1), n.size(w, 2)], strides: [o.strideH, o.strideW], dilations: [o.dilationH, o.dilationW] };
   const { strides, dilations } = sliding;
-  const attrs = { strides, dilations, pads: padsOf(x, o.padding, sliding), group: n.size(x, 3) / n.size(w, 3) };
+  const attrs = { strides, dilations, pads: padsOf(x, o.padding, sliding), group: groups(n, x, w) };
   const y = n.step("conv", [n.channelsFirst(x), reordered(n, w, [0, 3, 1, 2]), n.inputs[2]], attrs);
   return n.emitChannelsLast(y, o.activation);
 };
