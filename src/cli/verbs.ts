@@ -1,0 +1,24 @@
+import type { Verb } from "./verb.ts";
+
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<Verb>;
+}
+
+/** The verbs, in the order of help; the file of one is read when it is asked for. */
+export const VERBS: Readonly<Record<string, Entry>> = {
+  inspect: {
+    summary: "say what a model or an engine is, and what hone cannot do with it",
+    load: async () => (await import("./verbs/inspect.ts")).inspect,
+  },
+  build: { summary: "compile a model into an engine for this machine", load: async () => (await import("./verbs/build.ts")).build },
+  run: { summary: "run an engine on tensors or an image", load: async () => (await import("./verbs/run.ts")).run },
+  compare: {
+    summary: "hold a model's outputs against another implementation's",
+    load: async () => (await import("./verbs/compare.ts")).compare,
+  },
+  face: { summary: "find faces in a photo and draw them", load: async () => (await import("./verbs/face.ts")).face },
+  demo: { summary: "build a real face detector and run it on real photos", load: async () => (await import("./verbs/demo.ts")).demo },
+  targets: { summary: "list the machines that engines can be built for", load: async () => (await import("./verbs/targets.ts")).targets },
+  doctor: { summary: "check what this machine has and lacks for hone", load: async () => (await import("./verbs/doctor.ts")).doctor },
+};

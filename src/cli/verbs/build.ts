@@ -1,0 +1,117 @@
+import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
+import { given } from "../../workflow/events.ts";
+import { baseName } from "../../workflow/model-file.ts";
+import { choice, choices, flagOrText, list, text } from "../options.ts";
+import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
+import { defineVerb, type Outcome, type Verb } from "../verb.ts";
+
+export const build: Verb = defineVerb({
+  summary: "Compile a model into an engine for this machine.",
+  arguments: [{ name: "<model>", about: "an ONNX or TFLite file" }],
+  examples: [
+    ["build model.onnx -o model.hone", "compile for this machine"],
+    ["build dynamic.onnx -o d.hone --shape input=1x3x320x320 --shape input=1x3x640x640", "two profiles"],
+    ["build model.onnx -o model.hone --emit=so --keep", "also every stage from C to the library"],
+    ["build model.onnx --stop-after=constant-folding", "print the graph after a pass"],
+  ],
+  options: {
+    output: text("-o, --output <file>", "the engine (default: the model's name with .hone)"),
+    shape: list("--shape <input=dims>", "dims of an input, such as input=1x3x640x640; repeat for inputs and for profiles"),
+    recipe: text("--recipe <name|file>", "what the model means (default: the one bundled recipe that fits)"),
+    target: choice("--target <name>", "what kernels are printed as", ["c"]),
+    machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
+    schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),
+    emit: choice("--emit <stage>", "where to stop: c, i, s, o leave only files; so makes the engine too", ["c", "i", "s", "o", "so"]),
+    keep: flagOrText("--keep [folder]", "keep the files of the stages (default folder: the output's name with .stages)"),
+    dump: choices("--dump <what>", "write the steps between as text beside the output", ["graph", "pass", "loop", "source", "asm"]),
+    stopAfter: text("--stop-after <pass>", "print the graph after this pass and stop; `import` is the graph as it came"),
+  },
+  run: async ({ signal, onEvent }, [model = ""], values): Promise<Outcome> => {
+    const output = values.output ?? `${baseName(model)}.hone`;
+    const stem = output.replace(/\.hone$/, "");
+    const common = {
+      signal,
+      onEvent,
+      shapes: values.shape,
+      schedule: values.schedule ?? "auto",
+      machine: values.machine,
+      recipe: values.recipe,
+    } as const;
+    if (values.stopAfter !== undefined) {
+      const graph = await graphAfter(model, values.stopAfter, common);
+      return { json: { model, stopAfter: values.stopAfter, graph }, text: () => graph.trimEnd() };
+    }
+    const keep = keepFolder(values.keep, values.emit !== undefined, `${stem}.stages`);
+    const built = await buildFile(model, {
+      ...common,
+      output,
+      emit: values.emit,
+      dump: values.dump,
+      dumpFolder: `${stem}.dump`,
+      ...given("keep", keep),
+    });
+    return { json: buildJson(built), text: (p) => buildText(built, p) };
+  },
+});
+
+/** Files that were asked for with --emit must lie somewhere. */
+function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): string | undefined {
+  if (typeof keep === "string") return keep;
+  return keep || emits ? otherwise : undefined;
+}
+
+function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: BuiltFile): Record<string, unknown> {
+  const { compiled, machine, fromCache } = build;
+  return {
+    model: model.path,
+    engine: engine?.path ?? null,
+    bytes: engine?.bytes ?? 0,
+    target: `c:${machine.name}`,
+    precision: "fp32",
+    seconds: Number(seconds.toFixed(3)),
+    fromCache,
+    nodes: compiled.nodes,
+    kernels: kernelCount(build),
+    profiles: compiled.programs.map((p) => ({
+      inputs: p.inputs,
+      outputs: p.outputs,
+      arenaBytes: p.arenaBytes,
+      arenaLowerBound: p.arenaLowerBound,
+    })),
+    recipe: recipe?.name ?? null,
+    recipeWhy,
+    files,
+  };
+}
+
+const kernelCount = ({ artifacts }: BuiltFile["build"]): number => artifacts.filter((a) => a.stage === "c").length - 1;
+
+function buildText(built: BuiltFile, p: Paint): string {
+  const { engine, build, recipe, recipeWhy, seconds, files } = built;
+  const { nodes, programs } = build.compiled;
+  const rows: (readonly [string, string])[] = [];
+  if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
+  rows.push(
+    ["operations", `${nodes.before} → ${nodes.after}, ${plural(kernelCount(build), "distinct kernel")}`],
+    ["machine", `${build.machine.name}, ${build.machine.lanes} floats in a vector`],
+    ["recipe", `${recipe?.name ?? "none"}: ${recipeWhy}`],
+    ["built in", `${secondsText(seconds)}${build.fromCache ? ", nothing had to be compiled anew" : ""}`],
+  );
+  const profiles = table(
+    p,
+    ["profile", "arena", "least possible"],
+    programs.map((program) => [
+      build.compiled.graph.inputs.map((v, i) => `${v.name}=${(program.inputs[i] ?? []).join("x")}`).join(" "),
+      bytesText(program.arenaBytes),
+      bytesText(program.arenaLowerBound),
+    ]),
+  );
+  const kept = files.length > 0 ? `\n\n${plural(files.length, "file")} kept:\n${shorten(files).join("\n")}` : "";
+  return `${fields(p, rows)}\n\n${profiles}${kept}`;
+}
+
+const SHOWN = 12;
+
+function shorten(files: readonly string[]): readonly string[] {
+  return files.length <= SHOWN ? files : [...files.slice(0, SHOWN), `… and ${files.length - SHOWN} more`];
+}

@@ -1,0 +1,20 @@
+/** Compiling models: `const graph = importModel(bytes, { file }); const { engine } = await buildEngine(graph, { … });` */
+export { buildEngine, type BuildOptions, type EngineBuild } from "./compiler/node/build.ts";
+export { compileGraph, type CompiledGraph, type GraphOptions } from "./compiler/compile.ts";
+export type { CompileEvent, OnEvent } from "./compiler/events.ts";
+export type { Call, Pointer, Program } from "./compiler/program.ts";
+export { HONE_VERSION } from "./compiler/version.ts";
+export { importModel, requireFormat, detectFormat, FORMAT_NAMES, type ImportModelOptions, type ModelFormat } from "./formats/index.ts";
+export type { InputShapes, ResolveExternal } from "./formats/index.ts";
+export type { Attr, Attrs, Graph, Node, Value, ValueType } from "./ir/graph.ts";
+export { printGraph } from "./ir/print.ts";
+export { optimize, PIPELINE, type OptimizeOptions } from "./passes/pipeline.ts";
+export type { Pass } from "./passes/pass.ts";
+export { bindInputs } from "./passes/bind-shapes.ts";
+export { C_MACHINES, chooseMachine, type CMachine } from "./targets/c/machines.ts";
+export type { Artifact, Stage } from "./toolchain/artifact.ts";
+export { dimText, isStatic, shapeText, sym, type Dim, type Shape, type Sym } from "./tensor/dim.ts";
+export { elementCount, tensor, zeros, type Tensor } from "./tensor/tensor.ts";
+export type { DType, TypedArray } from "./tensor/dtype.ts";
+export { HoneError, type ErrorPlace, type Problem } from "./util/errors.ts";
+export type { ErrorCode } from "./util/codes.ts";

@@ -1,0 +1,104 @@
+/** Model files: read with a bound on their size, their data files found beside them and nowhere else. */
+import { createHash } from "node:crypto";
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
+import { importModel, requireFormat } from "../formats/index.ts";
+import type { Graph } from "../ir/graph.ts";
+import { HoneError } from "../util/errors.ts";
+import { given } from "./events.ts";
+
+/** More than any model that is one file: protobuf and flatbuffers end at 2 GB. */
+const MAX_MODEL_BYTES = 2 ** 31;
+/** Node cannot hold more in one array on every platform. */
+const MAX_DATA_BYTES = 2 ** 32 - 1;
+
+export interface ModelFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  readonly format: "onnx" | "tflite";
+}
+
+/** Reads a file whole. Throws `file.not-found`, `file.unreadable`, `file.too-large`, `aborted`. */
+export async function readBounded(path: string, limit: number, signal?: AbortSignal): Promise<Uint8Array> {
+  const at = { file: path };
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    const info = await file.stat();
+    if (!info.isFile()) throw new HoneError("file.unreadable", "not a regular file", { at });
+    if (info.size > limit) {
+      throw new HoneError("file.too-large", `${info.size} bytes is more than such a file can have (${limit})`, { at });
+    }
+    return new Uint8Array(await file.readFile(given("signal", signal)));
+  } catch (error) {
+    throw readError(error, path);
+  } finally {
+    await file?.close();
+  }
+}
+
+function readError(error: unknown, path: string): unknown {
+  if (error instanceof HoneError || !(error instanceof Error)) return error;
+  const at = { file: path };
+  if (error.name === "AbortError") return new HoneError("aborted", "reading was aborted", { at, cause: error });
+  const code = "code" in error ? error.code : undefined;
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return new HoneError("file.not-found", "there is no such file", {
+      at,
+      hint: "Check the path; it is relative to the current folder.",
+      cause: error,
+    });
+  }
+  return new HoneError("file.unreadable", `cannot be read: ${error.message}`, { at, cause: error });
+}
+
+/** Reads a model file and tells its format. Throws what {@link readBounded} throws, and `model.format`. */
+export async function readModelFile(path: string, signal?: AbortSignal): Promise<ModelFile> {
+  const bytes = await readBounded(path, MAX_MODEL_BYTES, signal);
+  return { path, bytes, sha256: createHash("sha256").update(bytes).digest("hex"), format: requireFormat(bytes, path) };
+}
+
+/** The graph of a model file. Throws what importing throws. */
+export function importFile(model: ModelFile): Graph {
+  return importModel(model.bytes, { file: model.path, resolveExternal: externalData(model) });
+}
+
+const loaded = new WeakMap<ModelFile, Map<string, Uint8Array | undefined>>();
+
+/** The resolver of a model's data files, each read once. */
+function externalData(model: ModelFile): (location: string) => Uint8Array | undefined {
+  const files = loaded.get(model) ?? new Map<string, Uint8Array | undefined>();
+  loaded.set(model, files);
+  return (location) => {
+    if (!files.has(location)) files.set(location, readBeside(model.path, location));
+    return files.get(location);
+  };
+}
+
+/** `location` was checked not to leave the folder by its name; here also links that lead out of it are refused. */
+function readBeside(modelPath: string, location: string): Uint8Array | undefined {
+  const file = join(dirname(modelPath), location);
+  try {
+    const real = realpathSync(file);
+    const folder = realpathSync(dirname(modelPath));
+    if (!real.startsWith(folder.endsWith(sep) ? folder : folder + sep)) {
+      throw new HoneError("model.damaged", `the data file "${location}" is a link that leaves the model's folder`, {
+        at: { file: modelPath },
+      });
+    }
+    const { size } = statSync(real);
+    if (size > MAX_DATA_BYTES) throw new HoneError("file.too-large", `${size} bytes is more than a data file can have`, { at: { file } });
+    return readFileSync(real);
+  } catch (error) {
+    const translated = readError(error, file);
+    if (translated instanceof HoneError && translated.code === "file.not-found") return undefined;
+    throw translated;
+  }
+}
+
+/** `yunet` for `models/yunet.onnx`. */
+export function baseName(path: string): string {
+  return basename(path).replace(/\.[^.]+$/, "");
+}
