@@ -61,12 +61,16 @@ interface NumberRule {
 export function number(flags: string, about: string, otherwise: number, rule: NumberRule = {}): OptionSpec<number> {
   const read = (v: unknown): number => {
     if (v === undefined) return otherwise;
-    const value = Number(textOf(v)?.trim() || NaN);
-    const fits = value >= (rule.min ?? -Infinity) && value <= (rule.max ?? Infinity) && (rule.integer !== true || Number.isInteger(value));
-    if (fits && Number.isFinite(value)) return value;
-    throw new HoneError("usage", `${flags.split(" ")[0] ?? flags} must be ${ruleText(rule)}, got "${String(v)}"`);
+    const word = textOf(v)?.trim() ?? "";
+    const value = word === "" ? NaN : Number(word);
+    if (obeys(value, rule)) return value;
+    throw new HoneError("usage", `${flags.split(" ")[0] ?? flags} must be ${ruleText(rule)}, got "${word}"`);
   };
   return { flags, about: `${about} (default ${otherwise})`, read };
+}
+
+function obeys(value: number, { min = -Infinity, max = Infinity, integer = false }: NumberRule): boolean {
+  return Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value));
 }
 
 function ruleText({ min, max, integer }: NumberRule): string {

