@@ -55,7 +55,16 @@ export interface EngineBuild {
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 /** For generated kernels. Contraction to fma is theirs to choose; nothing else may change a result. */
-const KERNEL_FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"];
+const KERNEL_FLAGS = [
+  "-std=gnu11",
+  "-O2",
+  "-ftree-vectorize",
+  "-fvect-cost-model=dynamic",
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-ffp-contract=fast",
+  "-Wno-psabi",
+];
 
 function machineNamed(name: string): CMachine {
   const found = C_MACHINES.find((m) => m.name === name);

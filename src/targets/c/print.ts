@@ -55,7 +55,7 @@ const exprTable: ExprTable<string, [Prelude]> = {
     const { dtype } = e.buffer;
     const at = `${e.buffer.name}[${expr(e.index, p)}]`;
     if (isHalf(dtype)) return p.call(intrinsics.halfIntrinsic(dtype === "float16" ? "load_float16" : "load_bfloat16"), at);
-    return e.type.lanes === 1 ? at : `(*(const ${p.type(e.type)}_u*)&${at})`;
+    return e.type.lanes === 1 ? at : `((${p.type(e.type)})*(const ${typeName(e.type)}_u*)&${at})`;
   },
   unary: (e, p) => {
     const a = expr(e.a, p);
