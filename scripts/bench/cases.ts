@@ -36,7 +36,9 @@ function blocked(b: Builder, channels: number, size: number, seed: number): Valu
 export interface BenchCase {
   readonly name: string;
   readonly graph: Graph;
-  /** Multiply-adds of the layers under test. */
+  /** Names of the layers under test. */
+  readonly layers: readonly string[];
+  /** Their multiply-adds. */
   readonly macs: number;
   /** The share of the fp32 peak that the bet asks for. */
   readonly bar: number;
@@ -54,7 +56,7 @@ function conv3x3(): BenchCase {
     { name: "conv" },
   );
   b.output(b.op("relu", [b.op("add", [y, residual])]), "y");
-  return { name: "3x3 64>64 at 56, bias, residual, relu", graph: b.finish(), macs: 64 * 64 * 9 * 56 * 56, bar: 0.85 };
+  return { name: "3x3 64>64 at 56, bias, residual, relu", graph: b.finish(), layers: ["conv"], macs: 64 * 64 * 9 * 56 * 56, bar: 0.85 };
 }
 
 /** 1×1 256→64 at 56² with bias and ReLU. */
@@ -68,7 +70,7 @@ function conv1x1(): BenchCase {
     { name: "conv" },
   );
   b.output(b.op("relu", [y]), "y");
-  return { name: "1x1 256>64 at 56, bias, relu", graph: b.finish(), macs: 256 * 64 * 56 * 56, bar: 0.8 };
+  return { name: "1x1 256>64 at 56, bias, relu", graph: b.finish(), layers: ["conv"], macs: 256 * 64 * 56 * 56, bar: 0.8 };
 }
 
 /** Depthwise 3×3 and pointwise 64→64 at 56². */
@@ -78,7 +80,13 @@ function separable(): BenchCase {
   const bias = b.constant(tensor("float32", [64], noise(64, 4)), "bias");
   const d = b.op("relu", [b.op("conv", [x, weight(b, [64, 1, 3, 3], 3), bias], { pads: [1, 1, 1, 1], group: 64 }, { name: "depthwise" })]);
   b.output(b.op("relu", [b.op("conv", [d, weight(b, [64, 64, 1, 1], 5), bias], {}, { name: "pointwise" })]), "y");
-  return { name: "depthwise 3x3 + pointwise 64>64 at 56", graph: b.finish(), macs: 64 * 9 * 56 * 56 + 64 * 64 * 56 * 56, bar: 0 };
+  return {
+    name: "depthwise 3x3 + pointwise 64>64 at 56",
+    graph: b.finish(),
+    layers: ["depthwise", "pointwise"],
+    macs: 64 * 9 * 56 * 56 + 64 * 64 * 56 * 56,
+    bar: 0,
+  };
 }
 
 export const CASES: readonly BenchCase[] = [conv3x3(), conv1x1(), separable()];

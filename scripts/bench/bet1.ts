@@ -1,0 +1,85 @@
+/**
+ * Bet 1: one structured compute, one builder, two printers. Prints what share of the fp32 peak, measured in the same run, the
+ * C of each convolution reaches. `npm run bench:bet1 [-- --json]`
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { compileGraph } from "../../src/compiler/compile.ts";
+import { kernelFlags } from "../../src/compiler/node/build.ts";
+import { legalize } from "../../src/loop/legalize/index.ts";
+import type { Func } from "../../src/loop/types.ts";
+import { C_CAPABILITIES } from "../../src/targets/c/capabilities.ts";
+import { chooseMachine } from "../../src/targets/c/machines.ts";
+import { printC } from "../../src/targets/c/print.ts";
+import { cpuFeatures } from "../../src/toolchain/cpu.ts";
+import { Toolchain } from "../../src/toolchain/toolchain.ts";
+import { CASES, type BenchCase } from "./cases.ts";
+import { peakKernel } from "./peak.ts";
+
+interface Row {
+  readonly name: string;
+  readonly target: "c";
+  readonly gflops: number;
+  readonly peak: number;
+  readonly share: number;
+  readonly bar: number;
+}
+
+/** The kernels of the layers under test: those with constant, packed weights that the case counts. */
+function kernelsOf(c: BenchCase, machine: { readonly lanes: number; readonly registers: number }): readonly Func[] {
+  const [program] = compileGraph(c.graph, { machine }).programs;
+  const tested = (program?.calls ?? []).filter(({ kernel }) => kernel.nodes.some((n) => c.layers.includes(n.name)));
+  return tested.map(({ func }, i) => legalize({ ...func, name: `kernel${i}` }, C_CAPABILITIES));
+}
+
+/** A C program that times the kernels and the peak in alternation, in CPU time, and prints the best of both in nanoseconds. */
+function program(kernels: readonly Func[], peak: Func): string {
+  const buffers = (f: Func, at: number): string => f.params.map((p, i) => `float *p${at}_${i} = fill(${p.length + 64});`).join(" ");
+  const call = (f: Func, at: number): string => `${f.name}(${f.params.map((_, i) => `p${at}_${i}`).join(", ")});`;
+  return `${printC([...kernels, peak])}
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static double now(void) { struct timespec t; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
+static float *fill(long n) { float *p = aligned_alloc(64, (size_t)((n * 4 + 63) / 64 * 64)); for (long i = 0; i < n; i++) p[i] = (float)(i % 17) * 0.01f - 0.08f; return p; }
+int main(void) {
+  ${[...kernels, peak].map(buffers).join("\n  ")}
+  double best = 1e18, top = 1e18;
+  for (int r = 0; r < 80; r++) {
+    double t = now(); ${call(peak, kernels.length)} t = now() - t; if (t < top) top = t;
+    t = now(); ${kernels.map(call).join(" ")} t = now() - t; if (t < best) best = t;
+  }
+  printf("%.1f %.1f\\n", best, top);
+  return 0;
+}
+`;
+}
+
+async function measure(c: BenchCase, tools: Toolchain): Promise<Row> {
+  const machine = chooseMachine(process.arch, await cpuFeatures(tools));
+  const kernels = kernelsOf(c, machine);
+  const peak = peakKernel(machine);
+  const built = await tools.build({
+    name: "bet1",
+    sources: [{ name: "bet1.c", text: program(kernels, peak.func) }],
+    emit: "exe",
+    flags: [...kernelFlags(tools.compiler.family), ...machine.flags],
+    linkFlags: ["-lm"],
+  });
+  const { stdout } = await promisify(execFile)(built.outputs[0]?.path ?? "", []);
+  const [best = NaN, top = NaN] = stdout.trim().split(" ").map(Number);
+  const gflops = (2 * c.macs) / best;
+  const peakGflops = peak.flops / top;
+  return { name: c.name, target: "c", gflops, peak: peakGflops, share: gflops / peakGflops, bar: c.bar };
+}
+
+const tools = await Toolchain.open();
+const rows: Row[] = [];
+for (const c of CASES) rows.push(await measure(c, tools));
+if (process.argv.includes("--json"))
+  process.stdout.write(`${JSON.stringify({ version: 1, compiler: tools.compiler.identity.split("\n")[0], rows })}\n`);
+else
+  for (const r of rows)
+    process.stdout.write(
+      `${r.target.padEnd(5)} ${r.name.padEnd(40)} ${r.gflops.toFixed(1).padStart(7)} GFLOP/s  ${(100 * r.share).toFixed(1).padStart(5)}% of ${r.peak.toFixed(1)}  bar ${(100 * r.bar).toFixed(0)}%\n`,
+    );
