@@ -25,7 +25,12 @@ const ROOMS = {
   engine: { browser: true, imports: FOUNDATION },
   compiler: { browser: true, imports: COMPILE, node: { imports: ["toolchain"] } },
   runtime: { browser: true, imports: ["engine", ...FOUNDATION] },
-  data: { browser: true, imports: ["runtime", "engine", "geometry", ...FOUNDATION], node: { packages: ["sharp"] } },
+  data: {
+    browser: true,
+    imports: ["runtime", "engine", "geometry", ...FOUNDATION],
+    packages: ["fast-xml-parser"],
+    node: { packages: ["sharp"] },
+  },
   metrics: { browser: true, imports: ["geometry", "util"] },
   vision: { browser: true, imports: ["runtime", "engine", "data", "geometry", ...FOUNDATION] },
   report: { browser: true, imports: ["metrics", "vision", "geometry", "engine", ...FOUNDATION] },

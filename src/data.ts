@@ -7,3 +7,4 @@ export { decodeImage, loadImage, type LoadOptions } from "./data/node/decode.ts"
 export { encodeImage, formatOf, saveImage, type ImageFormat } from "./data/node/encode.ts";
 export { isImageName, listImages, type ListOptions } from "./data/node/source.ts";
 export type { Preprocess, ResizeRule } from "./engine/recipe.ts";
+export * from "./data/annotations/annotations.ts";

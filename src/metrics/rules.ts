@@ -23,7 +23,9 @@ export interface Rules {
   readonly interpolation: Interpolation;
 }
 
-export const RULE_SETS = {
+export type RuleSetName = "coco" | "coco50" | "voc" | "voc07";
+
+export const RULE_SETS: Readonly<Record<RuleSetName, Rules>> = {
   coco: {
     thresholds: "0.5:0.95",
     overlap: "continuous",
@@ -60,9 +62,7 @@ export const RULE_SETS = {
     limit: "none",
     interpolation: "eleven",
   },
-} as const satisfies Record<string, Rules>;
-
-export type RuleSetName = keyof typeof RULE_SETS;
+};
 
 /** Mean average precision under any choice of rules; −1 without ground truth. Plain and slow: the referee of comparisons. */
 export function evaluateByRules(task: DetectionTask, rules: Rules): number {

@@ -131,16 +131,19 @@ function writeCurve(out: PrecisionTable, hits: HitLists, t: number, positives: n
   }
 }
 
-/** Mean of the entries above −1 (undefined ones), or −1 if there are none. */
+/** Mean of the entries above −1 (undefined ones), or −1 if there are none; summed with compensation (Neumaier). */
 export function meanDefined(values: Iterable<number>): number {
   let sum = 0;
+  let lost = 0;
   let count = 0;
   for (const value of values) {
     if (value <= -1) continue;
-    sum += value;
+    const next = sum + value;
+    lost += sum >= value ? sum - next + value : value - next + sum;
+    sum = next;
     count++;
   }
-  return count === 0 ? -1 : sum / count;
+  return count === 0 ? -1 : (sum + lost) / count;
 }
 
 /** A selection of settings; what is left out means all. Indices, not values. */

@@ -1,0 +1,161 @@
+import { taskColumns } from "../metrics/columns.ts";
+import { confusionMatrix } from "../metrics/confusion.ts";
+import { averagePrecisionOf, curvesOf, envelopeOf, type PrecisionRecallCurve } from "../metrics/curve.ts";
+import { bestOperatingPoint } from "../metrics/operating.ts";
+import type { BoxTuple, DetectionTask, Id } from "../metrics/records.ts";
+import { tide, type TideError, type TideResult } from "../metrics/tide.ts";
+import { matchVoc } from "../metrics/voc.ts";
+import { WarningTally } from "../metrics/warnings.ts";
+import { errorChart } from "./bars.ts";
+import { curveChart } from "./curves.ts";
+import { galleryTile, type GalleryItem } from "./gallery.ts";
+import { confusionChart } from "./matrix.ts";
+import { htmlPage, htmlTable, numberTiles, picture, type PageSection } from "./page.ts";
+import { element } from "./svg.ts";
+
+export interface EvaluationPageInput {
+  readonly title: string;
+  readonly subtitle: string;
+  readonly task: DetectionTask;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Words to print, such as warnings and explanations. */
+  readonly notes?: readonly string[];
+  /** An image as a data URI, for the gallery; undefined where there is none. */
+  readonly imageOf?: (image: Id) => string | undefined;
+}
+
+const TILES = 24;
+/** Other detections of a tile's image are shown from this score. */
+const SHOWN_SCORE = 0.25;
+
+/** One offline page of an evaluation: numbers, curves, confusion, errors and the worst misses, all at IoU 0.5. */
+export function evaluationPage(input: EvaluationPageInput): string {
+  const { task, metrics, notes = [] } = input;
+  const names = new Map((task.categories ?? []).map((c) => [c.id, c.name ?? String(c.id)]));
+  const nameOf = (category: Id): string => names.get(category) ?? String(category);
+  const table = matchVoc(taskColumns(task, new WarningTally()), { iouThreshold: 0.5, interpolation: "area", overlap: "continuous" });
+  const curves = curvesOf(table)
+    .map((curve, k) => ({ name: nameOf(table.categories[k] ?? ""), curve, AP: averagePrecisionOf(curve, "area") }))
+    .filter((c) => c.curve.positives > 0)
+    .sort((a, b) => b.curve.positives - a.curve.positives);
+  const errors = tide(task);
+  const misses = worstMisses(input, errors, nameOf);
+  const sections: PageSection[] = [
+    { title: "Numbers", content: [numberTiles(metrics)] },
+    ...(notes.length > 0
+      ? [
+          {
+            title: "Notes",
+            content: [
+              element(
+                "ul",
+                {},
+                notes.map((note) => element("li", {}, note)),
+              ),
+            ],
+          },
+        ]
+      : []),
+    {
+      title: "Precision and recall",
+      content: [
+        picture(
+          curveChart(
+            curves.map((c) => ({ name: c.name, ...envelope(c.curve), value: c.AP })),
+            { shape: "steps" },
+          ),
+        ),
+      ],
+    },
+    { title: "Errors", content: [picture(errorChart(errors))] },
+    { title: "Confusion", content: [picture(confusionChart(confusionMatrix(task), nameOf))] },
+    { title: "Categories, and the score that gives the best F1", content: [categoryTable(curves)] },
+    ...(misses.length > 0
+      ? [{ title: "Worst misses", content: [legend(), element("div", { class: "gallery" }, misses.map(galleryTile))] }]
+      : []),
+  ];
+  return htmlPage(input.title, input.subtitle, sections);
+}
+
+/** The curve from recall 0, with precision as its right-to-left maximum. */
+function envelope(curve: PrecisionRecallCurve): { x: number[]; y: number[] } {
+  const tops = envelopeOf(curve.precision);
+  return { x: [0, ...curve.recall], y: [tops[0] ?? 0, ...tops] };
+}
+
+function categoryTable(
+  curves: readonly { readonly name: string; readonly curve: PrecisionRecallCurve; readonly AP: number }[],
+): ReturnType<typeof htmlTable> {
+  const rows = curves.map(({ name, curve, AP }) => {
+    const best = bestOperatingPoint(curve);
+    const score = Number.isFinite(best.score) ? best.score.toFixed(3) : "–";
+    return [
+      name,
+      curve.positives,
+      curve.score.length,
+      AP.toFixed(3),
+      score,
+      best.precision.toFixed(3),
+      best.recall.toFixed(3),
+      best.f1.toFixed(3),
+    ];
+  });
+  return htmlTable(["category", "objects", "detections", "AP50", "best score", "precision", "recall", "F1"], rows);
+}
+
+function legend(): ReturnType<typeof element> {
+  return element("p", { class: "faint" }, "Green: ground truth. Orange, dashed: detections. Thick: the one that is meant.");
+}
+
+/** Half the tiles are the largest objects that nothing found, half the most confident detections that are wrong. */
+function worstMisses(input: EvaluationPageInput, { errors }: TideResult, nameOf: (category: Id) => string): GalleryItem[] {
+  const { task } = input;
+  const area = (e: TideError): number => {
+    const [, , w, h] = task.truths[e.truth ?? -1]?.box ?? [0, 0, 0, 0];
+    return w * h;
+  };
+  const score = (e: TideError): number => task.detections[e.detection ?? -1]?.score ?? 0;
+  const missed = errors.filter((e) => e.kind === "missed").sort((a, b) => area(b) - area(a));
+  const wrong = errors.filter((e) => e.kind !== "missed").sort((a, b) => score(b) - score(a));
+  const half = TILES / 2;
+  const chosen = [...missed.slice(0, Math.max(half, TILES - wrong.length)), ...wrong.slice(0, Math.max(half, TILES - missed.length))];
+  return chosen.slice(0, TILES).flatMap((error) => tileOf(input, error, nameOf) ?? []);
+}
+
+function tileOf(input: EvaluationPageInput, error: TideError, nameOf: (category: Id) => string): GalleryItem | undefined {
+  const { task } = input;
+  const [truth, detection] = [task.truths[error.truth ?? -1], task.detections[error.detection ?? -1]];
+  const focus = detection ?? truth;
+  if (focus === undefined) return undefined;
+  const detections = task.detections.filter((d) => d.image === focus.image && (d === detection || d.score >= SHOWN_SCORE));
+  const truths = task.truths.filter((t) => t.image === focus.image);
+  const what =
+    detection === undefined
+      ? `missed: ${nameOf(focus.category)}`
+      : `${error.kind}: ${nameOf(focus.category)} ${detection.score.toFixed(2)}`;
+  const { name, ...place } = pictureOf(
+    input,
+    focus.image,
+    [...truths, ...detections].map((r) => r.box),
+  );
+  return {
+    caption: `${what}: ${name}`,
+    ...place,
+    focus: focus.box,
+    truths: truths.map((t) => t.box),
+    detections: detections.map((d) => ({ box: d.box, score: d.score })),
+  };
+}
+
+/** The image's name, size and data; a size that is not known reaches as far as its boxes. */
+function pictureOf(
+  { task, imageOf }: EvaluationPageInput,
+  id: Id,
+  boxes: readonly BoxTuple[],
+): { name: string; width: number; height: number; image?: string } {
+  const record = task.images?.find((i) => i.id === id);
+  const image = imageOf?.(id);
+  const extent = (i: 0 | 1): number => boxes.reduce((most, b) => Math.max(most, b[i] + b[i === 0 ? 2 : 3]), 1);
+  const size = { width: record?.width ?? extent(0), height: record?.height ?? extent(1) };
+  return { name: record?.file ?? String(id), ...size, ...(image === undefined ? {} : { image }) };
+}

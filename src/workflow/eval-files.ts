@@ -1,0 +1,174 @@
+/** Finds out what annotation and detection files are, and reads them into records for hone/metrics. */
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import {
+  readBoxDetections,
+  readBoxTruths,
+  readCoco,
+  readCocoResults,
+  readCsv,
+  readCsvDetections,
+  readDlibXml,
+  readVocXml,
+  readWiderDetections,
+  readWiderMat,
+  readWiderText,
+  readYolo,
+  readYoloDetections,
+  stemOf,
+  type AnnotationSet,
+  type BoxTextForm,
+  type DetectionList,
+  type ImageSizes,
+  type NamedText,
+  type WiderFaces,
+} from "../data.ts";
+import { HoneError } from "../util/errors.ts";
+
+/** How a folder of text files is to be read. "auto" looks at the numbers. */
+export const TEXT_FORMATS = ["auto", "cartucho", "odm", "yolo"] as const;
+export type TextFormat = (typeof TEXT_FORMATS)[number];
+
+export interface GroundTruth {
+  readonly format: string;
+  readonly set: AnnotationSet;
+  /** Of WIDER FACE's evaluation files only: which faces each difficulty keeps. */
+  readonly wider?: readonly WiderFaces[];
+  /** Of a folder of box texts: what their numbers are. */
+  readonly form?: BoxTextForm;
+}
+
+const MAX_FILE_BYTES = 512 * 1024 * 1024;
+const MAX_FILES = 1_000_000;
+
+/**
+ * Ground truth from a file (COCO or LVIS JSON, CSV, dlib or VOC XML, WIDER FACE text) or a folder (VOC XML, WIDER FACE .mat, box texts, YOLO).
+ * @param sizes of images, which YOLO's shares need
+ * @throws HoneError file.not-found, file.too-large, annotations.invalid
+ */
+export async function loadGroundTruth(path: string, format: TextFormat = "auto", sizes: ImageSizes = new Map()): Promise<GroundTruth> {
+  const info = await statOf(path);
+  if (!info.isDirectory()) return await truthFile(path);
+  const names = await listing(path);
+  const mats = names.filter((name) => /^wider_(easy|medium|hard)_val\.mat$/.test(name));
+  if (mats.length > 0) return await widerFolder(path, mats);
+  if (names.some((name) => name.endsWith(".xml"))) return { format: "voc", set: readVocXml(await texts(path, names, ".xml")) };
+  if (!names.some((name) => name.endsWith(".txt"))) {
+    throw new HoneError("annotations.invalid", "the folder has no annotation files", {
+      at: { file: path },
+      hint: "It may hold VOC .xml, WIDER FACE .mat, or .txt files of boxes; a COCO file is named by itself.",
+    });
+  }
+  const files = await texts(path, names, ".txt");
+  const kind = format === "auto" ? guessText(files) : format;
+  if (kind === "yolo") return { format: "yolo", set: readYolo(files, sizes) };
+  const form = kind === "cartucho" ? "corners" : "size";
+  return { format: kind, form, set: readBoxTruths(files, form) };
+}
+
+/**
+ * Detections from a file (COCO results JSON, CSV) or a folder of texts (in the form of the ground truth, or WIDER FACE's by event).
+ * @throws HoneError file.not-found, file.too-large, annotations.invalid
+ */
+export async function loadDetections(path: string, truth: Pick<GroundTruth, "format" | "form" | "set">): Promise<DetectionList> {
+  const info = await statOf(path);
+  if (info.isDirectory()) {
+    const names = await listing(path);
+    const files = await texts(path, names, ".txt");
+    if (truth.format.startsWith("wider")) return readWiderDetections(files);
+    if (truth.format === "yolo") return readYoloDetections(files, sizesOf(truth.set));
+    return readBoxDetections(files, truth.form ?? "size");
+  }
+  if (path.toLowerCase().endsWith(".csv")) return readCsvDetections(await text(path), path);
+  return await readCocoResults(createReadStream(path), path);
+}
+
+async function truthFile(path: string): Promise<GroundTruth> {
+  const lower = path.toLowerCase();
+  if (lower.endsWith(".csv")) return { format: "csv", set: readCsv(await text(path), path) };
+  if (lower.endsWith(".txt")) return { format: "wider-text", set: readWiderText(await text(path), path) };
+  if (lower.endsWith(".xml")) {
+    const content = await text(path);
+    if (/<dataset[\s>]/.test(content)) return { format: "dlib", set: readDlibXml(content, path) };
+    return { format: "voc", set: readVocXml([{ name: basename(path), text: content }]) };
+  }
+  return { format: "coco", set: await readCoco(createReadStream(path), path) };
+}
+
+async function widerFolder(path: string, mats: readonly string[]): Promise<GroundTruth> {
+  const entries = await Promise.all(mats.map(async (name) => [name.split("_")[1] ?? name, await bytes(join(path, name))] as const));
+  const wider = await readWiderMat(Object.fromEntries(entries));
+  const truths = wider.flatMap((w) => w.boxes.map((box) => ({ image: w.image, category: 1, box })));
+  const set = { images: wider.map((w) => ({ id: w.image })), categories: [{ id: 1, name: "face" }], truths, problems: [] };
+  return { format: "wider-mat", set, wider };
+}
+
+/** YOLO's numbers are shares and start with a class number; of the others, corners are never less than their starts. */
+function guessText(files: readonly NamedText[]): Exclude<TextFormat, "auto"> {
+  const rows = files.flatMap((f) => f.text.split(/\r?\n/)).filter((line) => line.trim() !== "");
+  const numbers = rows.map((line) =>
+    line
+      .trim()
+      .replace(/\s+difficult$/, "")
+      .split(/\s+/)
+      .slice(-4)
+      .map(Number),
+  );
+  if (rows.every((line, i) => /^\d+\s/.test(line) && (numbers[i] ?? []).every((v) => v >= 0 && v <= 1))) return "yolo";
+  return numbers.every(([x1 = 0, y1 = 0, x2 = 0, y2 = 0]) => x2 > x1 && y2 > y1) ? "cartucho" : "odm";
+}
+
+export function sizesOf(set: AnnotationSet): ImageSizes {
+  return new Map(
+    set.images.flatMap(({ id, file, width, height }) =>
+      width !== undefined && height !== undefined ? [[stemOf(file ?? String(id)), { width, height }] as const] : [],
+    ),
+  );
+}
+
+async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>>> {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    throw new HoneError("file.not-found", "there is no such file or folder", { at: { file: path }, cause });
+  }
+}
+
+/** Files of a folder and its folders, sorted, with their path in it. */
+async function listing(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  if (entries.length > MAX_FILES)
+    throw new HoneError("file.too-large", `the folder has ${entries.length} entries; at most ${MAX_FILES} are read`, {
+      at: { file: path },
+    });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(path.length)
+        .replace(/^[\\/]+/, ""),
+    )
+    .sort();
+}
+
+async function texts(path: string, names: readonly string[], ending: string): Promise<NamedText[]> {
+  const out: NamedText[] = [];
+  for (const name of names) if (name.endsWith(ending)) out.push({ name, text: await text(join(path, name)) });
+  return out;
+}
+
+async function text(path: string): Promise<string> {
+  return new TextDecoder().decode(await bytes(path));
+}
+
+async function bytes(path: string): Promise<Uint8Array> {
+  const info = await statOf(path);
+  if (Number(info.size) > MAX_FILE_BYTES) {
+    throw new HoneError("file.too-large", `it has ${Number(info.size)} bytes; at most ${MAX_FILE_BYTES} are read of this kind`, {
+      at: { file: path },
+      hint: "Only COCO JSON is read piece by piece; convert to it.",
+    });
+  }
+  return await readFile(path);
+}
