@@ -1,7 +1,7 @@
 /** Reading and making the constants that passes compute with. */
 import type { Value } from "../ir/graph.ts";
 import { isStatic, type Shape } from "../tensor/dim.ts";
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { evaluateOp } from "../ops/evaluate.ts";
 import { must } from "../util/errors.ts";
 
@@ -55,6 +55,3 @@ export const channelDims = (rank: number, channels: number): readonly number[] =
 
 export const sameShape = (a: Shape, b: Shape): boolean =>
   isStatic(a) && isStatic(b) && a.length === b.length && a.every((d, i) => d === b[i]);
-
-/** The number of elements, when known. */
-export const countOf = (shape: Shape): number | undefined => (isStatic(shape) ? elementCount(shape) : undefined);

@@ -10,7 +10,6 @@ export function permutationOf(node: Node): Permutation {
   return Array.isArray(perm) && perm.length > 0 ? (perm as readonly number[]) : Array.from({ length: rank }, (_, i) => rank - 1 - i);
 }
 
-export const isIdentity = (p: Permutation): boolean => p.every((axis, i) => axis === i);
 export const samePermutation = (p: Permutation, q: Permutation): boolean => p.length === q.length && p.every((axis, i) => axis === q[i]);
 export const inverse = (p: Permutation): Permutation => p.map((_, i) => p.indexOf(i));
 /** First p, then q. */

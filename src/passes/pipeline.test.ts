@@ -7,7 +7,7 @@ import { printGraph } from "../ir/print.ts";
 import { verifyGraph } from "../ir/verify.ts";
 import { evaluateGraph } from "../ops/evaluate.ts";
 import { opBuilder } from "../ops/index.ts";
-import { sym } from "../tensor/dim.ts";
+import { shapeText, sym } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 import { bindInputs } from "./bind-shapes.ts";
@@ -62,7 +62,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     return b.op("concat", [x, pick(others, n)], { axis });
   },
   join: (b, x, pool, [n = 0, m = 0]) => {
-    const same = pool.filter((v) => v.shape.join() === x.shape.join());
+    const same = pool.filter((v) => shapeText(v.shape) === shapeText(x.shape));
     return b.op(m % 2 ? "add" : "max", [x, pick(same, n)]);
   },
   reduce: (b, x, _, [n = 0]) => b.op("reduceMax", [x], { axes: [n % 4], keepDims: true }),
@@ -77,7 +77,8 @@ const STEPS: Readonly<Record<string, Step>> = {
 };
 
 const LIMIT = 400;
-const size = (v: Value): number => v.shape.reduce<number>((n, d) => n * Number(d), 1);
+/** Small, and of a shape that is known before shapes are inferred. */
+const usable = (v: Value | undefined): v is Value => v !== undefined && v.shape.reduce<number>((n, d) => n * Number(d), 1) <= LIMIT;
 
 /** A graph of the steps; a step that does not fit is left out. */
 function build(steps: readonly (readonly [string, number, number, number])[]): Graph {
@@ -85,8 +86,10 @@ function build(steps: readonly (readonly [string, number, number, number])[]): G
   const pool: Value[] = [b.input("x", "float32", [1, 3, 4, 2])];
   for (const [name, from, n, m] of steps) {
     try {
-      const y = STEPS[name]?.(b, pick(pool, from), pool, [n, m]);
-      if (y && typeof y.shape[0] === "number" && y.shape.every((d) => typeof d === "number") && size(y) <= LIMIT) pool.push(y);
+      // Mostly from the last value, so that chains come about.
+      const x = pool[Math.max(0, pool.length - 1 - Math.max(0, from - 6))] ?? pool[0];
+      const y = x && STEPS[name]?.(b, x, pool, [n, m]);
+      if (usable(y)) pool.push(y);
     } catch (error) {
       if (!(error instanceof HoneError) || error.code === "internal") throw error;
     }
@@ -95,7 +98,6 @@ function build(steps: readonly (readonly [string, number, number, number])[]): G
   return b.finish();
 }
 
-/** A node whose shape operand is computed has no static type before shapes are inferred. */
 const feedsOf = (graph: Graph): Record<string, Tensor> =>
   Object.fromEntries(graph.inputs.map((v, i) => [v.name, randomTensor(v.dtype, v.shape.map(Number), i + 11)]));
 
@@ -112,9 +114,11 @@ function expectSame(got: Record<string, Tensor>, want: Record<string, Tensor>): 
 
 describe("optimize", () => {
   test("random graphs compute the same before and after every pass", () => {
-    const step = fc.tuple(fc.constantFrom(...Object.keys(STEPS)), fc.nat(30), fc.nat(30), fc.nat(30));
+    // Every second step is a transpose: most passes that can go wrong move them.
+    const names = Object.keys(STEPS).flatMap((name) => [name, "transpose"]);
+    const step = fc.tuple(fc.constantFrom(...names), fc.nat(8), fc.nat(30), fc.nat(30));
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 4, maxLength: 12 }), (steps) => {
         const graph = build(steps);
         verifyGraph(graph, inferOp);
         const feeds = feedsOf(graph);
@@ -130,15 +134,14 @@ describe("optimize", () => {
           },
         });
       }),
-      { numRuns: Number(process.env.HONE_RUNS ?? 60), seed: Number(process.env.HONE_SEED ?? 1) },
+      { numRuns: Number(process.env.HONE_RUNS ?? 40), seed: Number(process.env.HONE_SEED ?? 1) },
     );
   });
 
   test("the text of an optimised graph parses to the same graph", () => {
-    const constants = new Map<string, Tensor>();
     const text = `graph "g"(%x: float32[1,2,4,4]) -> (%y) { %w = const float32[2,2,1,1] = [1, 2, 3, 4] %c = conv(%x, %w) %y = relu(%c) }`;
     const printed = printGraph(optimize(parseGraph(text, { infer: inferOp })));
-    expect(printGraph(parseGraph(printed, { constant: (hash) => constants.get(hash) }))).toBe(printed);
+    expect(printGraph(parseGraph(printed))).toBe(printed);
   });
 
   test("stops after a pass, and knows its names", () => {
@@ -175,7 +178,7 @@ describe("binding shapes", () => {
     [{ image: [1, 3, 8, 8], scale: [2, 1, 1, 1] }, "axis 0 of the input scale cannot be 2: n is 1 already"],
     [{ image: [0, 3, 8, 8] }, "0 is not a size (axis 0 of the input image)"],
   ])("%j is refused", (shapes, message) => {
-    const bind = (): unknown => bindInputs(graph, shapes as Record<string, number[]>);
+    const bind = (): unknown => bindInputs(graph, shapes);
     expect(bind).toThrow(message);
     expect(bind).toThrow(expect.objectContaining({ code: "usage", hint: expect.stringContaining("--shape") as string }) as Error);
   });

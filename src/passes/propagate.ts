@@ -5,6 +5,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { foldNode } from "../ops/evaluate.ts";
 import { locate, must } from "../util/errors.ts";
 import { inferOp } from "./pass.ts";
+import { constantElements, elementsOf, symbolicShape, type Elements } from "./symbolic.ts";
 
 export interface PropagateOptions {
   /** New types for graph inputs. */
@@ -22,6 +23,7 @@ class Propagation {
   readonly #options: PropagateOptions;
   readonly #values = new Map<Value, Value>();
   readonly #known = new Map<Value, Tensor>();
+  readonly #elements = new Map<Value, Elements>();
   readonly #outputs: ReadonlySet<Value>;
   readonly nodes: Node[] = [];
 
@@ -47,6 +49,7 @@ class Propagation {
     const outputs = old.outputs.map((v, i) => this.retype(v, must(types[i], `type of ${v.name}`)));
     const changed = inputs.some((v, i) => v !== old.inputs[i]) || outputs.some((v, i) => v !== old.outputs[i]);
     const node = changed ? { ...old, inputs, outputs } : old;
+    this.#count(node);
     const results = foldNode(node, known, outputs, this.#options.limit);
     if (results) this.#learn(old, outputs, results);
     // An output of the graph stays an output of a node, so that it keeps its name.
@@ -56,10 +59,24 @@ class Propagation {
   #types(node: Node, inputs: readonly (Value | undefined)[], known: (v: Value) => Tensor | undefined): readonly ValueType[] {
     try {
       const operands = inputs.map((v) => v && { name: v.name, layout: v.layout, dtype: v.dtype, shape: v.shape, ...data(known(v)) });
-      return inferOp(node.op, operands, node.attrs, node.outputs.length);
+      const types = inferOp(node.op, operands, node.attrs, node.outputs.length);
+      return types.map((type) => {
+        if (type.shape.every((d) => typeof d === "number" || !d.text.includes("?"))) return type;
+        const shape = symbolicShape(node, inputs, this.#elementsOf);
+        return shape ? { ...type, shape } : type;
+      });
     } catch (error) {
       throw locate(error, { node: node.name, op: node.op });
     }
+  }
+
+  readonly #elementsOf = (v: Value | undefined): Elements | undefined => v && (constantElements(v) ?? this.#elements.get(v));
+
+  /** Remembers the elements of an integer result as dimensions. */
+  #count(node: Node): void {
+    const [result, ...others] = node.outputs;
+    const elements = result && others.length === 0 ? elementsOf(node, result, this.#elementsOf) : undefined;
+    if (result && elements) this.#elements.set(result, elements);
   }
 
   #learn(old: Node, outputs: readonly Value[], results: readonly Tensor[]): void {
