@@ -1,5 +1,5 @@
 /** From a model file to an engine file. */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEngine, type EngineBuild } from "../compiler/node/build.ts";
 import { WEIGHTS_SECTION } from "../engine/format.ts";
@@ -11,7 +11,7 @@ import { PIPELINE } from "../passes/pipeline.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
 import { given, type JobOptions } from "./events.ts";
 import { baseName, importFile, readModelFile, type ModelFile } from "./model-file.ts";
-import { writeOutput } from "./output-file.ts";
+import { makeFolder, writeOutput } from "./output-file.ts";
 import { chooseRecipe, signatureOf } from "./recipe.ts";
 import { bindProfile, parseProfiles } from "./shapes.ts";
 
@@ -156,7 +156,7 @@ async function keepStages(build: EngineBuild, folder: string, only: Emit | undef
   const wanted = only === undefined || only === "so" ? build.artifacts : build.outputs;
   const files: string[] = [];
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (const { name, stage, path } of wanted) {
       const file = join(folder, `${name}.${stage}`);
       await copyFile(path, file);
@@ -195,7 +195,7 @@ class Dumps {
   async open(): Promise<void> {
     if (this.#kinds.size === 0) return;
     try {
-      await mkdir(this.#folder, { recursive: true });
+      await makeFolder(this.#folder);
     } catch (cause) {
       throw new HoneError("file.unwritable", "the folder for dumps cannot be made", { at: { file: this.#folder }, cause });
     }

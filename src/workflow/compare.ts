@@ -5,7 +5,7 @@ import { HoneError, must } from "../util/errors.ts";
 import { buildModel, type BuildModelOptions, type BuiltModel } from "./build.ts";
 import { difference, INCOMPARABLE, type Difference } from "./difference.ts";
 import { makeFeeds, type FeedInput, type FeedOptions, type NamedFeeds } from "./feeds.ts";
-import { readModelFile } from "./model-file.ts";
+import { importFile, readModelFile } from "./model-file.ts";
 import { openOnnxRuntime, type Peer } from "./peer.ts";
 
 export interface CompareOptions extends BuildModelOptions, Omit<FeedOptions, "signal"> {
@@ -42,7 +42,8 @@ export interface Comparison {
 
 /** Builds the model and runs it beside the other side on the same feeds, for every profile. The gate is the caller's to judge: {@link gate}. */
 export async function compareModel(path: string, options: CompareOptions): Promise<Comparison> {
-  const { format } = await readModelFile(path, options.signal);
+  const model = await readModelFile(path, options.signal);
+  const { format } = model;
   const against = options.against ?? (format === "onnx" ? "onnxruntime" : "naive");
   if (against === "onnxruntime" && format !== "onnx") {
     throw new HoneError("usage", `ONNX Runtime reads only ONNX, and this is ${FORMAT_NAMES[format]}`, {
@@ -50,6 +51,8 @@ export async function compareModel(path: string, options: CompareOptions): Promi
       hint: "Compare with hone's own textbook loops: --against naive.",
     });
   }
+  // What is wrong with the model is said in hone's words before the other side says it in its own.
+  importFile(model);
   const peer = against === "onnxruntime" ? await openOnnxRuntime(path) : await openNaive(path, options);
   try {
     const built = await buildModel(path, options);

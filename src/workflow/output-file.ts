@@ -22,7 +22,7 @@ export class OutputFile {
   static async reserve(path: string): Promise<OutputFile> {
     try {
       const target = await realTarget(path);
-      await mkdir(dirname(target), { recursive: true });
+      await makeFolder(dirname(target));
       const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomUUID()}.tmp`);
       return new OutputFile(path, target, temporary, await open(temporary, "wx"));
     } catch (cause) {
@@ -56,6 +56,21 @@ export async function writeOutput<T>(path: string, make: (write: (bytes: Uint8Ar
   } finally {
     await output.discard();
   }
+}
+
+/**
+ * Makes a folder and those above it. Not with mkdir's `recursive`, which in Node 20 never ends where a folder exists but takes no folders, as in
+ * /proc.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isDirectory()) return;
+  const above = dirname(path);
+  if (above !== path) await makeFolder(above);
+  await mkdir(path).catch((error: unknown) => {
+    // Another process may have made it meanwhile.
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST" && info === undefined)) throw error;
+  });
 }
 
 /** Where a link leads; a device or a folder is no place for a file that is renamed into it. */

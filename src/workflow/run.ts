@@ -1,6 +1,5 @@
 /** Runs an engine file once on what it is fed. */
 import { join } from "node:path";
-import { mkdir } from "node:fs/promises";
 import type { Manifest } from "../engine/format.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
 import { Session } from "../runtime/node/session.ts";
@@ -11,7 +10,7 @@ import { parseRecipe } from "../vision/recipes.ts";
 import { given, type JobOptions } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { writeNpy } from "./npy.ts";
-import { writeOutput } from "./output-file.ts";
+import { makeFolder, writeOutput } from "./output-file.ts";
 import { loadRecipe, signatureOfProfile } from "./recipe.ts";
 import type { Recipe } from "../engine/recipe.ts";
 
@@ -85,7 +84,7 @@ export async function runFile(path: string, options: RunFileOptions): Promise<Ru
 async function keep(name: string, t: Tensor, folder: string | undefined): Promise<OutputSummary> {
   const summary = { name, type: t.type, dims: t.dims, ...statistics(t) };
   if (folder === undefined) return summary;
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(folder).catch((cause: unknown) => {
     throw new HoneError("file.unwritable", "the folder for outputs cannot be made", { at: { file: folder }, cause });
   });
   const file = join(folder, `${name.replace(/[^\w.-]+/g, "_")}.npy`);
