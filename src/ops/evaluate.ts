@@ -118,7 +118,7 @@ function checkedFeed(input: Value, feed: Tensor | undefined): Tensor {
 }
 
 /** Above this many elements a value is not computed at compile time. */
-export const FOLD_LIMIT = 1 << 24;
+export const FOLD_LIMIT: number = 1 << 24;
 
 /**
  * The outputs of a node whose inputs are known, or whose result does not depend on them (`shape` of a static shape);
