@@ -3,7 +3,7 @@ import { matchColumns } from "./coco/match.ts";
 import { cocoSettings, type CocoSettings } from "./coco/options.ts";
 import { similarity } from "./coco/similarity.ts";
 import { taskColumns } from "./columns.ts";
-import type { DetectionRecord, DetectionTask, Id } from "./records.ts";
+import type { DetectionRecord, DetectionTask, Id, TruthRecord } from "./records.ts";
 import { WarningTally, type MetricWarning } from "./warnings.ts";
 
 export interface LvisOptions {
@@ -32,7 +32,10 @@ export function evaluateLvis(task: DetectionTask, options: LvisOptions = {}): Lv
   const warnings = new WarningTally();
   const limit = options.maxDetections ?? 300;
   const settings = cocoSettings({ kind: options.kind ?? "box", maxDetections: [limit], ids: "distinct" });
-  const columns = taskColumns({ ...task, detections: federated(task, limit) }, warnings, settings.kind === "box");
+  const solid = hasArea(settings.kind === "box");
+  const truths = task.truths.filter(solid);
+  const detections = federated({ ...task, truths }, limit).filter(solid);
+  const columns = taskColumns({ ...task, truths, detections }, warnings, settings.kind === "box");
   const notExhaustive = columns.images.map((image) => new Set(image.notExhaustive ?? []));
   const { table: matches } = matchColumns(
     columns,
@@ -74,6 +77,14 @@ function numbersOf(table: PrecisionTable, perCategory: LvisResult["perCategory"]
   return {
     ...{ AP: ap("all"), AP50: ap("all", 0.5), AP75: ap("all", 0.75), APs: ap("small"), APm: ap("medium"), APl: ap("large") },
     ...{ APr: of("r"), APc: of("c"), APf: of("f"), AR: ar("all"), ARs: ar("small"), ARm: ar("medium"), ARl: ar("large") },
+  };
+}
+
+/** The lvis package looks records up by an open range of areas, which leaves out those whose area is 0 or infinite, on both sides. */
+function hasArea(boxes: boolean): (row: TruthRecord | DetectionRecord) => boolean {
+  return (row) => {
+    const area = row.area ?? (boxes ? row.box[2] * row.box[3] : 1);
+    return area > 0 && area < Infinity;
   };
 }
 

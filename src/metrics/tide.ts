@@ -1,6 +1,6 @@
 import { walkCells } from "./cells.ts";
 import { taskColumns, type TaskColumns } from "./columns.ts";
-import { averagePrecisionOf } from "./curve.ts";
+import { envelopeOf } from "./curve.ts";
 import { cocoIou } from "./overlap.ts";
 import type { DetectionTask } from "./records.ts";
 import { WarningTally, type MetricWarning } from "./warnings.ts";
@@ -16,6 +16,11 @@ export interface TideOptions {
   readonly background?: number;
   /** Detections an image over all categories; default 100. */
   readonly maxDetections?: number;
+  /**
+   * Which categories the mean is over. "any" (default) is tidecv's: all with detections or objects, those without objects as 0, so that
+   * its AP is below COCO's. "with objects": those that have objects in the ground truth, as COCO has it.
+   */
+  readonly categories?: "any" | "with objects";
 }
 
 /** One error, by rows of the task's records as they were given. */
@@ -58,7 +63,7 @@ interface Row {
  * mended one would match are missed. Crowds and difficult objects swallow detections without a trace.
  */
 export function tide(task: DetectionTask, options: TideOptions = {}): TideResult {
-  const { foreground = 0.5, background = 0.1, maxDetections = 100 } = options;
+  const { foreground = 0.5, background = 0.1, maxDetections = 100, categories = "any" } = options;
   const warnings = new WarningTally();
   const columns = taskColumns(task, warnings);
   const rows: Row[] = [];
@@ -67,8 +72,9 @@ export function tide(task: DetectionTask, options: TideOptions = {}): TideResult
     rows.push(...classifyImage(columns, found.subarray(0, maxDetections), objects, { foreground, background }, matched));
   });
   const missed = missedObjects(columns, rows, matched);
-  const whole = scored(columns, rows, positivesOf(columns));
-  const gains = Object.fromEntries(TIDE_KINDS.map((kind) => [kind, mended(columns, rows, missed, kind) - whole])) as Record<
+  const score: Scorer = (list, positives, seen = list) => meanPrecision(columns, list, positives, categories, seen);
+  const whole = score(rows, positivesOf(columns));
+  const gains = Object.fromEntries(TIDE_KINDS.map((kind) => [kind, mended(columns, rows, missed, kind, score) - whole])) as Record<
     TideKind,
     number
   >;
@@ -88,12 +94,12 @@ export function tide(task: DetectionTask, options: TideOptions = {}): TideResult
     AP: whole,
     gains,
     falsePositives:
-      scored(
-        columns,
+      score(
         rows.filter((r) => r.hit),
         positivesOf(columns),
+        rows,
       ) - whole,
-    falseNegatives: scored(columns, rows, fewer) - whole,
+    falseNegatives: score(rows, fewer) - whole,
     counts: counts as Record<TideKind, number>,
     errors: [...errors, ...lost],
     warnings: warnings.list(),
@@ -175,16 +181,15 @@ function missedObjects(columns: TaskColumns, rows: readonly Row[], matched: Uint
 }
 
 /** AP with all errors of one kind mended: turned into the match they should have been, the best score first, or else taken away. */
-function mended(columns: TaskColumns, rows: readonly Row[], missed: readonly number[], kind: TideKind): number {
+function mended(columns: TaskColumns, rows: readonly Row[], missed: readonly number[], kind: TideKind, score: Scorer): number {
   const positives = positivesOf(columns);
   if (kind === "missed") {
     for (const g of missed)
       positives[columns.truths.category[g] as number] = (positives[columns.truths.category[g] as number] as number) - 1;
-    return scored(columns, rows, positives);
+    return score(rows, positives);
   }
   if (!MENDABLE.includes(kind))
-    return scored(
-      columns,
+    return score(
       rows.filter((r) => r.kind !== kind),
       positives,
     );
@@ -197,7 +202,7 @@ function mended(columns: TaskColumns, rows: readonly Row[], missed: readonly num
       taken.add(row.object);
       return [{ d: row.d, score: row.score, category: columns.truths.category[row.object] as number, hit: true }];
     });
-  return scored(columns, fixed, positives);
+  return score(fixed, positives);
 }
 
 function positivesOf(columns: TaskColumns): Float64Array {
@@ -214,23 +219,46 @@ function foundPositives(columns: TaskColumns, rows: readonly Row[]): Float64Arra
   return found;
 }
 
-/** Mean over categories with objects of the 101-point AP of rows. */
-function scored(columns: TaskColumns, rows: readonly Row[], positives: Float64Array): number {
+/** Mean AP of rows, given how many objects of each category there are to find; `seen` are the rows that put a category into the mean. */
+type Scorer = (rows: readonly Row[], positives: Float64Array, seen?: readonly Row[]) => number;
+
+function meanPrecision(
+  columns: TaskColumns,
+  rows: readonly Row[],
+  positives: Float64Array,
+  which: "any" | "with objects",
+  seen: readonly Row[],
+): number {
   const byCategory = columns.categories.map((): Row[] => []);
   for (const row of rows) byCategory[row.category]?.push(row);
+  const before = positivesOf(columns);
+  const detected = new Set(seen.map((r) => r.category));
   const values = byCategory.flatMap((list, k) => {
     const count = positives[k] as number;
-    if (count <= 0) return [];
-    list.sort((a, b) => b.score - a.score);
-    let hits = 0;
-    const recall = new Float64Array(list.length);
-    const precision = new Float64Array(list.length);
-    list.forEach((row, i) => {
-      hits += Number(row.hit);
-      recall[i] = hits / count;
-      precision[i] = hits / (i + 1);
-    });
-    return averagePrecisionOf({ positives: count, recall, precision }, "101");
+    const counts = which === "any" ? count > 0 || detected.has(k) : (before[k] as number) > 0;
+    if (!counts) return [];
+    return [count > 0 ? precisionOf(list, count) : 0];
   });
   return values.length > 0 ? values.reduce((a, b) => a + b, 0) / values.length : -1;
+}
+
+/** AP over recalls 0/100 … 100/100: as exact quotients, unlike COCO's multiples of 0.01, which miss some recalls by one rounding. */
+function precisionOf(list: Row[], positives: number): number {
+  list.sort((a, b) => b.score - a.score);
+  let hits = 0;
+  const recall = new Float64Array(list.length);
+  const precision = new Float64Array(list.length);
+  list.forEach((row, i) => {
+    hits += Number(row.hit);
+    recall[i] = hits / positives;
+    precision[i] = hits / (i + 1);
+  });
+  const envelope = envelopeOf(precision);
+  let sum = 0;
+  let i = 0;
+  for (let p = 0; p <= 100; p++) {
+    while (i < recall.length && (recall[i] as number) < p / 100) i++;
+    if (i < recall.length) sum += envelope[i] as number;
+  }
+  return sum / 101;
 }

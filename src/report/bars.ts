@@ -12,7 +12,7 @@ const ABOUT: Readonly<Record<string, string>> = {
 
 /** TIDE's breakdown as an SVG file: how many points of AP each kind of error costs. */
 export function errorChart(result: TideResult): string {
-  const [left, top, row, width] = [250, 66, 30, 360];
+  const [left, top, row, width] = [266, 66, 30, 350];
   const most = Math.max(0.01, ...TIDE_KINDS.map((kind) => result.gains[kind]));
   const bars = TIDE_KINDS.map((kind, i) => {
     const gain = result.gains[kind];

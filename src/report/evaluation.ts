@@ -38,7 +38,7 @@ export function evaluationPage(input: EvaluationPageInput): string {
     .map((curve, k) => ({ name: nameOf(table.categories[k] ?? ""), curve, AP: averagePrecisionOf(curve, "area") }))
     .filter((c) => c.curve.positives > 0)
     .sort((a, b) => b.curve.positives - a.curve.positives);
-  const errors = tide(task);
+  const errors = tide(task, { categories: "with objects" });
   const misses = worstMisses(input, errors, nameOf);
   const sections: PageSection[] = [
     { title: "Numbers", content: [numberTiles(metrics)] },
@@ -77,10 +77,12 @@ export function evaluationPage(input: EvaluationPageInput): string {
   return htmlPage(input.title, input.subtitle, sections);
 }
 
-/** The curve from recall 0, with precision as its right-to-left maximum. */
+/** The curve from recall 0 to the last true positive, with precision as its right-to-left maximum. */
 function envelope(curve: PrecisionRecallCurve): { x: number[]; y: number[] } {
   const tops = envelopeOf(curve.precision);
-  return { x: [0, ...curve.recall], y: [tops[0] ?? 0, ...tops] };
+  const reached = curve.recall.at(-1) ?? 0;
+  const end = curve.recall.indexOf(reached) + 1;
+  return { x: [0, ...curve.recall.subarray(0, end)], y: [tops[0] ?? 0, ...tops.subarray(0, end)] };
 }
 
 function categoryTable(
