@@ -136,15 +136,21 @@ class Maker {
 
   /** A value of another dtype, converted. */
   converted(t: LoopType, depth: number): Expr {
-    const c = this.choices;
-    const from = c.of(DTYPE_NAMES);
-    const a = (dtype: DType): Expr => this.expr({ dtype, lanes: t.lanes }, depth - 1);
-    if (t.dtype === "index") return this.leaf(t);
-    if (t.dtype === "bool") return cast(a(isFloat(from) ? "int16" : from), "bool");
-    if (isFloat(t.dtype)) return cast(a(is64(from) || (isFloat(from) && from === t.dtype) ? "int32" : from), t.dtype);
-    if (isFloat(from)) return is64(t.dtype) ? cast(saturatingCast(a(from), "int32"), t.dtype) : saturatingCast(a(from), t.dtype);
-    if (from === "bool" || is64(t.dtype)) return cast(a(from), t.dtype);
-    return c.below(2) === 0 ? cast(a(from), t.dtype) : saturatingCast(a(from), t.dtype);
+    const { dtype, lanes } = t;
+    if (dtype === "index") return this.leaf(t);
+    const from = this.source(dtype);
+    const a = this.expr({ dtype: from, lanes }, depth - 1);
+    const clamped = !isFloat(dtype) && dtype !== "bool" && isFloat(from);
+    if (clamped) return is64(dtype) ? cast(saturatingCast(a, "int32"), dtype) : saturatingCast(a, dtype);
+    const either = !isFloat(dtype) && !is64(dtype) && from !== "bool" && dtype !== "bool";
+    return either && this.choices.below(2) === 1 ? saturatingCast(a, dtype) : cast(a, dtype);
+  }
+
+  /** A dtype whose conversion to another is exact or defined. */
+  source(to: DType): DType {
+    const from = this.choices.of(DTYPE_NAMES);
+    if (to === "bool") return isFloat(from) || is64(from) ? "int16" : from;
+    return isFloat(to) && (is64(from) || from === to) ? "int32" : from;
   }
 
   logic(t: LoopType, depth: number): (() => Expr)[] {

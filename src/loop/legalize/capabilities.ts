@@ -1,5 +1,5 @@
 /** What a target computes itself, as data. Everything else is rewritten by a named rule before printing. */
-import type { BinaryOp, Expr, ScalarType, UnaryOp } from "../types.ts";
+import type { BinaryOp, Expr, ExprKind, ScalarType, UnaryOp } from "../types.ts";
 
 /** An operation that a target may have or lack. */
 export type Feature = UnaryOp | BinaryOp | "cast" | "compare" | "select" | "fma" | "dot4" | "shuffle" | "reduceLanes" | "saturatingCast";
@@ -26,27 +26,20 @@ export const NOWHERE: Support = { scalar: "none", vector: "none" };
 
 /** The feature that an expression needs, if it needs any. */
 export function featureOf(e: Expr): Feature | undefined {
-  switch (e.kind) {
-    case "unary":
-    case "binary":
-      return e.op;
-    case "cast":
-    case "compare":
-    case "select":
-    case "fma":
-    case "dot4":
-    case "shuffle":
-    case "reduceLanes":
-    case "saturatingCast":
-      return e.kind;
-    case "const":
-    case "var":
-    case "load":
-    case "bitcast":
-    case "broadcast":
-      return undefined;
-  }
+  if (e.kind === "unary" || e.kind === "binary") return e.op;
+  return KINDS[e.kind];
 }
+
+const KINDS: Partial<Record<ExprKind, Feature>> = {
+  cast: "cast",
+  compare: "compare",
+  select: "select",
+  fma: "fma",
+  dot4: "dot4",
+  shuffle: "shuffle",
+  reduceLanes: "reduceLanes",
+  saturatingCast: "saturatingCast",
+};
 
 function dtypesOf(e: Expr): readonly ScalarType[] {
   if (e.kind === "compare") return [e.a.type.dtype];

@@ -44,7 +44,11 @@ export class Emitter {
   scratch = 0;
   scratchPeak = 0;
 
-  constructor(params: readonly Buffer[]) {
+  /** Index variables that are known not to be negative. */
+  readonly indices: ReadonlySet<string>;
+
+  constructor(params: readonly Buffer[], indices: ReadonlySet<string>) {
+    this.indices = indices;
     this.#params = params.length;
     params.forEach((p, local) => this.bases.set(p, { kind: "param", local }));
   }

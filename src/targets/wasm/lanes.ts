@@ -2,7 +2,7 @@
  * Expressions with lanes. A vector lies in the low bytes of a v128; what is above is never looked at. A vector of bools is a
  * mask whose lanes are 16 / lanes bytes wide, all ones or all zeros.
  */
-import { DTYPES, is64, isFloat } from "../../tensor/dtype.ts";
+import { DTYPES } from "../../tensor/dtype.ts";
 import { invariant } from "../../util/errors.ts";
 import type {
   Binary,
@@ -127,7 +127,10 @@ function shift(m: Emitter, e: Binary): void {
 const BITWISE: Partial<Record<BinaryOp, string>> = { and: "v128.and", or: "v128.or", xor: "v128.xor" };
 
 function vectorBinary(m: Emitter, e: Binary): void {
-  if (e.op === "shl" || e.op === "shr") return shift(m, e);
+  if (e.op === "shl" || e.op === "shr") {
+    shift(m, e);
+    return;
+  }
   emit(m, e.a);
   emit(m, e.b);
   const { dtype } = e.type;
@@ -165,14 +168,25 @@ function resize(m: Emitter, from: ScalarType, to: ScalarType, lanes: number): vo
 
 const TRUNCATE = { float32: "i32x4.trunc_sat_f32x4", float64: "i32x4.trunc_sat_f64x2" } as const;
 
+const real = (d: ScalarType): d is "float32" | "float64" => d === "float32" || d === "float64";
+const long = (d: ScalarType): boolean => d === "int64" || d === "uint64";
+
 function vectorCast(m: Emitter, e: Cast): void {
-  const [from, to, lanes] = [e.a.type.dtype, e.type.dtype, e.type.lanes];
-  const real = (d: ScalarType): d is "float32" | "float64" => d === "float32" || d === "float64";
-  const longAndFloat = (real(from) && to !== "index" && is64(to as never)) || (real(to) && from !== "index" && is64(from));
-  if (from === "bool") return castBool(m, e);
-  if (to === "bool") return castToBool(m, e);
-  if (longAndFloat) return perLane(m, e.type, [e.a], ([x]) => (x?.(), convert(m, from, to)));
-  emit(m, e.a);
+  const [from, to] = [e.a.type.dtype, e.type.dtype];
+  if (from === "bool") castBool(m, e);
+  else if (to === "bool") castToBool(m, e);
+  else if ((real(from) && long(to)) || (real(to) && long(from)))
+    perLane(m, e.type, [e.a], ([x]) => {
+      x?.();
+      convert(m, from, to);
+    });
+  else {
+    emit(m, e.a);
+    convertLanes(m, from, to, e.type.lanes);
+  }
+}
+
+function convertLanes(m: Emitter, from: ScalarType, to: ScalarType, lanes: number): void {
   if (real(from) && real(to)) m.op(to === "float64" ? "f64x2.promote_low_f32x4" : "f32x4.demote_f64x2_zero");
   else if (real(from)) {
     m.op(`${TRUNCATE[from]}_${to === "uint32" ? "u" : "s"}${from === "float64" ? "_zero" : ""}`);
@@ -193,9 +207,9 @@ function castBool(m: Emitter, e: Cast): void {
 function castToBool(m: Emitter, e: Cast): void {
   const { dtype } = e.a.type;
   emit(m, e.a);
-  if (isFloat(dtype as never)) m.op(`${shapeOf(dtype)}.abs`);
+  if (real(dtype)) m.op(`${shapeOf(dtype)}.abs`);
   m.bytes("v128.const", new Array<number>(16).fill(0));
-  m.op(`${shapeOf(dtype)}.${isFloat(dtype as never) ? "gt" : "ne"}`);
+  m.op(`${shapeOf(dtype)}.${real(dtype) ? "gt" : "ne"}`);
   widenMask(m, bytesOf(dtype), widthOf(e.type.lanes));
 }
 
@@ -319,7 +333,10 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
   binary: (e, m) => vectorBinary(m, e),
   compare: (e, m) => vectorCompare(m, e),
   select: (e, m) => {
-    if (e.cond.type.lanes === 1) return lazySelect(m, e);
+    if (e.cond.type.lanes === 1) {
+      lazySelect(m, e);
+      return;
+    }
     emit(m, e.a);
     emit(m, e.b);
     emit(m, e.cond);

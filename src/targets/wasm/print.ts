@@ -9,6 +9,7 @@ import { address } from "./address.ts";
 import { WASM_CAPABILITIES } from "./capabilities.ts";
 import { Emitter, valueType } from "./emitter.ts";
 import { emit } from "./expr.ts";
+import { hoistAddresses } from "./hoist.ts";
 import { storeLanes } from "./lanes.ts";
 import { encodeModule, moduleText, type MemoryLimits, type WasmFunction, type WasmModule } from "./module.ts";
 import { unrollLoops } from "./unroll.ts";
@@ -92,7 +93,8 @@ const stmtTable: StmtTable<void, [Emitter]> = {
     emit(m, s.value);
     const local = m.newLocal(valueType(s.var.type));
     m.set(local);
-    const range = s.mutable ? { lo: -Infinity, hi: Infinity } : rangeOf(s.value, m.ranges);
+    const known = s.mutable ? { lo: -Infinity, hi: Infinity } : rangeOf(s.value, m.ranges);
+    const range = m.indices.has(s.var.name) ? { lo: Math.max(0, known.lo), hi: known.hi } : known;
     m.vars.set(s.var.name, local);
     m.ranges.set(s.var.name, range);
   },
@@ -116,8 +118,6 @@ const stmtTable: StmtTable<void, [Emitter]> = {
     }
     m.op("end");
   },
-  // WebAssembly has no way to ask for memory ahead of its use, and a prefetch changes no value.
-  prefetch: () => undefined,
   alloc: (s, m) =>
     m.scoped(() => {
       m.bases.set(s.buffer, { kind: "scratch", offset: m.scratch });
@@ -129,8 +129,8 @@ const stmtTable: StmtTable<void, [Emitter]> = {
 };
 
 function lower(f: Func): { readonly fn: WasmFunction; readonly scratch: number } {
-  const legal = legalize(unrollLoops(f), WASM_CAPABILITIES);
-  const m = new Emitter(legal.params);
+  const { func: legal, indices } = hoistAddresses(legalize(unrollLoops(f), WASM_CAPABILITIES));
+  const m = new Emitter(legal.params, indices);
   body(m, legal.body);
   return { fn: { name: f.name, params: legal.params.map((p) => p.name), locals: m.locals, code: m.code }, scratch: m.scratchPeak };
 }

@@ -66,12 +66,16 @@ const INTEGER_BINARY: Partial<Record<BinaryOp, string>> = {
 const FLOAT_BINARY: Partial<Record<BinaryOp, string>> = { add: "add", sub: "sub", mul: "mul", div: "div" };
 
 export function scalarBinary(m: Emitter, op: BinaryOp, dtype: ScalarType, a: () => void, b: () => void): void {
-  if (op === "min" || op === "max") return choose(m, op, dtype, a, b);
+  if (op === "min" || op === "max") {
+    choose(m, op, dtype, a, b);
+    return;
+  }
   const type = valueType({ dtype, lanes: 1 });
   const float = dtype !== "index" && isFloat(dtype);
   const plain = float ? FLOAT_BINARY[op] : INTEGER_BINARY[op];
-  if (op === "div" || op === "mod") {
-    if (!float) return divide(m, op, dtype, a, b);
+  if ((op === "div" || op === "mod") && !float) {
+    divide(m, op, dtype, a, b);
+    return;
   }
   a();
   b();
@@ -173,13 +177,9 @@ export function compareName(op: CompareOp, dtype: ScalarType): string {
 
 /** Whether evaluating this for nothing neither traps nor costs much. */
 function cheap(e: Expr): boolean {
-  let nodes = 0;
-  let safe = true;
-  visitExpr(e, (x) => {
-    nodes++;
-    if (x.kind === "load" || x.kind === "select" || x.kind === "reduceLanes" || x.type.lanes > 1) safe = false;
-  });
-  return safe && nodes <= 4;
+  const kinds: Expr[] = [];
+  visitExpr(e, (x) => kinds.push(x));
+  return kinds.length <= 4 && kinds.every((x) => x.type.lanes === 1 && !["load", "select", "reduceLanes"].includes(x.kind));
 }
 
 function logic(m: Emitter, e: Binary): void {
@@ -216,6 +216,7 @@ export const scalarTable: ExprTable<void, [Emitter]> = {
   const: (e, m) => m.constant(valueType(e.type), e.value),
   var: (e, m) => m.get(m.variable(e.name)),
   load: (e, m) => {
+    valueType(e.type);
     const offset = address(m, e.buffer, e.index, (x) => emit(m, x));
     const op = LOADS[e.buffer.dtype];
     invariant(op, `load of ${e.buffer.dtype}`);
