@@ -44,14 +44,21 @@ export function childrenOf(node: unknown, name: string): readonly unknown[] {
 /** The text of an element's first child of that name. */
 export function childText(node: unknown, name: string): string | undefined {
   const child = childrenOf(node, name)[0];
-  if (typeof child === "string") return child.trim();
+  if (typeof child === "string") return plain(child);
   const text = asNode(child)["#text"];
-  return typeof text === "string" ? text.trim() : undefined;
+  return typeof text === "string" ? plain(text) : undefined;
 }
 
 export function attribute(node: unknown, name: string): string | undefined {
   const value = asNode(node)[`@${name}`];
-  return typeof value === "string" ? value : undefined;
+  return typeof value === "string" ? plain(value) : undefined;
+}
+
+const PREDEFINED: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+
+/** Undoes XML's five own escapes, which cannot grow; any other entity stays as it is written. */
+function plain(text: string): string {
+  return text.trim().replaceAll(/&(lt|gt|quot|apos|amp);/g, (all, name: string) => PREDEFINED[name] ?? all);
 }
 
 function asNode(value: unknown): XmlNode {
