@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
 import { given } from "../../workflow/events.ts";
 import { baseName } from "../../workflow/model-file.ts";
@@ -106,12 +107,7 @@ function buildText(built: BuiltFile, p: Paint): string {
       bytesText(program.arenaLowerBound),
     ]),
   );
-  const kept = files.length > 0 ? `\n\n${plural(files.length, "file")} kept:\n${shorten(files).join("\n")}` : "";
+  const folders = [...new Set(files.map((file) => dirname(file)))];
+  const kept = files.length > 0 ? `\n\n${plural(files.length, "file")} in ${folders.join(" and ")}` : "";
   return `${fields(p, rows)}\n\n${profiles}${kept}`;
-}
-
-const SHOWN = 12;
-
-function shorten(files: readonly string[]): readonly string[] {
-  return files.length <= SHOWN ? files : [...files.slice(0, SHOWN), `… and ${files.length - SHOWN} more`];
 }
