@@ -30,7 +30,8 @@ export function wrapNumber(dtype: ScalarType): (x: number) => number {
   return INT_WRAP[dtype] ?? FLOAT_ROUND[dtype] ?? same;
 }
 
-const wide = (dtype: ScalarType): dtype is "int64" | "uint64" => dtype !== "index" && is64(dtype);
+/** Whether values of the type are BigInts here. */
+export const isWide = (dtype: ScalarType): dtype is "int64" | "uint64" => dtype !== "index" && is64(dtype);
 const wrapBig =
   (dtype: ScalarType) =>
   (x: bigint): bigint =>
@@ -72,18 +73,32 @@ export function erf(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction));
 }
 
-export function unaryOf(op: UnaryOp, dtype: ScalarType): (x: Scalar) => Scalar {
-  if (wide(dtype)) {
-    const wrap = wrapBig(dtype);
-    if (op === "neg") return (x) => wrap(-BigInt(x));
-    if (op === "abs") return (x) => wrap(BigInt(x) < 0n ? -BigInt(x) : BigInt(x));
-    if (op === "not") return (x) => wrap(~BigInt(x));
-    throw new HoneError("internal", `${op} of ${dtype}`);
-  }
+/** A unary operation on numbers, before its result is brought back into the type. */
+export function exactUnary(op: UnaryOp, dtype: ScalarType): (x: number) => number {
+  return op === "not" && dtype !== "bool" ? (x) => ~x : NUMBER_UNARY[op];
+}
+
+export function numberUnary(op: UnaryOp, dtype: ScalarType): (x: number) => number {
   const wrap = wrapNumber(dtype);
-  if (op === "not" && dtype !== "bool") return (x) => wrap(~Number(x));
-  const f = NUMBER_UNARY[op];
-  return (x) => wrap(f(Number(x)));
+  const f = exactUnary(op, dtype);
+  return wrap === same ? f : (x) => wrap(f(x));
+}
+
+export function bigUnary(op: UnaryOp, dtype: ScalarType): (x: bigint) => bigint {
+  const wrap = wrapBig(dtype);
+  if (op === "neg") return (x) => wrap(-x);
+  if (op === "abs") return (x) => wrap(x < 0n ? -x : x);
+  if (op === "not") return (x) => wrap(~x);
+  throw new HoneError("internal", `${op} of ${dtype}`);
+}
+
+export function unaryOf(op: UnaryOp, dtype: ScalarType): (x: Scalar) => Scalar {
+  if (isWide(dtype)) {
+    const f = bigUnary(op, dtype);
+    return (x) => f(BigInt(x));
+  }
+  const f = numberUnary(op, dtype);
+  return (x) => f(Number(x));
 }
 
 function remainder(a: number, b: number): number {
@@ -101,21 +116,20 @@ const FLOAT_BINARY: Partial<Record<BinaryOp, (a: number, b: number) => number>> 
   pow: Math.pow,
 };
 
-const INT_BINARY: Record<BinaryOp, (a: number, b: number, bits: number) => number> = {
+const INT_BINARY: Record<Exclude<BinaryOp, "mulhi">, (a: number, b: number) => number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: Math.imul,
   div: (a, b) => (b === 0 ? 0 : Math.trunc(a / b)),
   mod: remainder,
-  min: Math.min,
-  max: Math.max,
-  pow: Math.pow,
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (b > a ? b : a),
+  pow: (a, b) => a ** b,
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
   shl: (a, b) => a << b,
   shr: (a, b) => (a < 0 ? a >> b : a >>> b),
-  mulhi: (a, b, bits) => Number((BigInt(a) * BigInt(b)) >> BigInt(bits)),
 };
 
 const INDEX_BINARY: Partial<Record<BinaryOp, (a: number, b: number) => number>> = {
@@ -141,25 +155,39 @@ const BIG_BINARY: Record<BinaryOp, (a: bigint, b: bigint) => bigint> = {
   mulhi: (a, b) => (a * b) >> 64n,
 };
 
-export function binaryOf(op: BinaryOp, dtype: ScalarType): (a: Scalar, b: Scalar) => Scalar {
-  if (wide(dtype)) {
-    const wrap = wrapBig(dtype);
-    const f = BIG_BINARY[op];
-    return (a, b) => wrap(f(BigInt(a), BigInt(b)));
-  }
-  const wrap = wrapNumber(dtype);
-  if (dtype === "index") {
-    const f = INDEX_BINARY[op] ?? INT_BINARY[op];
-    return (a, b) => f(Number(a), Number(b), 32);
-  }
-  if (isFloat(dtype)) {
+/** A binary operation on numbers, before its result is brought back into the type. Throws `internal` when the dtype has none. */
+export function exactBinary(op: BinaryOp, dtype: ScalarType): (a: number, b: number) => number {
+  if (dtype !== "index" && isFloat(dtype)) {
     const f = FLOAT_BINARY[op];
     if (!f) throw new HoneError("internal", `${op} of ${dtype}`);
-    return (a, b) => wrap(f(Number(a), Number(b)));
+    return f;
   }
-  const f = INT_BINARY[op];
-  const bits = DTYPES[dtype].bytes * 8;
-  return (a, b) => wrap(f(Number(a), Number(b), bits));
+  if (op === "mulhi") {
+    const bits = BigInt(dtype === "index" ? 32 : DTYPES[dtype].bytes * 8);
+    return (a, b) => Number((BigInt(a) * BigInt(b)) >> bits);
+  }
+  return (dtype === "index" ? INDEX_BINARY[op] : undefined) ?? INT_BINARY[op];
+}
+
+export function numberBinary(op: BinaryOp, dtype: ScalarType): (a: number, b: number) => number {
+  const wrap = wrapNumber(dtype);
+  const f = exactBinary(op, dtype);
+  return wrap === same ? f : (a, b) => wrap(f(a, b));
+}
+
+export function bigBinary(op: BinaryOp, dtype: ScalarType): (a: bigint, b: bigint) => bigint {
+  const wrap = wrapBig(dtype);
+  const f = BIG_BINARY[op];
+  return (a, b) => wrap(f(a, b));
+}
+
+export function binaryOf(op: BinaryOp, dtype: ScalarType): (a: Scalar, b: Scalar) => Scalar {
+  if (isWide(dtype)) {
+    const f = bigBinary(op, dtype);
+    return (a, b) => f(BigInt(a), BigInt(b));
+  }
+  const f = numberBinary(op, dtype);
+  return (a, b) => f(Number(a), Number(b));
 }
 
 const COMPARE: Record<CompareOp, (a: Scalar, b: Scalar) => boolean> = {
@@ -176,13 +204,14 @@ export const compareOf = (op: CompareOp): ((a: Scalar, b: Scalar) => boolean) =>
 /** Value conversion as `cast` defines it. */
 export function convert(from: ScalarType, to: ScalarType): (x: Scalar) => Scalar {
   const truncate = from !== "index" && isFloat(from) && (to === "index" || !isFloat(to)) && to !== "bool";
-  if (wide(to)) {
+  if (isWide(to)) {
     const wrap = wrapBig(to);
     return (x) => wrap(typeof x === "bigint" ? x : BigInt(Number.isFinite(x) ? Math.trunc(x) : 0));
   }
   const wrap = wrapNumber(to);
   if (to === "index") return (x) => Math.trunc(Number(x));
-  if (wide(from) && !isFloat(to)) return (x) => wrap(Number(BigInt.asIntN(32, BigInt(x))));
+  if (isWide(from) && to === "bool") return (x) => (BigInt(x) !== 0n ? 1 : 0);
+  if (isWide(from) && !isFloat(to)) return (x) => wrap(Number(BigInt.asIntN(32, BigInt(x))));
   return truncate ? (x) => wrap(Math.trunc(Number(x))) : (x) => wrap(Number(x));
 }
 
