@@ -35,18 +35,31 @@ function generate(): { truth: Row; detections: Row[] } {
       iscrowd: Number(r.below(100) === 0),
     };
   });
-  const detections = Array.from({ length: DETECTIONS }, (_, i) => {
-    const source = i % 3 === 0 ? annotations[r.below(BOXES)] : undefined;
-    const [x = 0, y = 0, w = 0, h = 0] = source?.bbox ?? [unit() * 600, unit() * 440, size(), size()];
-    const noise = (scale: number): number => (source ? (unit() + unit() - 1) * 0.25 * scale : 0);
-    const bbox = [round(x + noise(w)), round(y + noise(h)), round(w + Math.abs(noise(w))), round(h + Math.abs(noise(h)))];
-    const score = Math.round((source ? Math.sqrt(unit()) : unit() ** 3) * 1e5) / 1e5;
+  const anywhere = (): Row => {
+    const score = Math.round(unit() ** 3 * 1e5) / 1e5;
     return {
-      image_id: source?.image_id ?? 1 + r.below(IMAGES),
-      category_id: source && r.below(8) > 0 ? source.category_id : category(),
-      bbox,
+      image_id: 1 + r.below(IMAGES),
+      category_id: category(),
+      bbox: [round(unit() * 600), round(unit() * 440), size(), size()],
       score,
     };
+  };
+  const near = ({
+    image_id,
+    category_id,
+    bbox: [x = 0, y = 0, w = 0, h = 0],
+  }: {
+    image_id: number;
+    category_id: number;
+    bbox: number[];
+  }): Row => {
+    const noise = (scale: number): number => (unit() + unit() - 1) * 0.25 * scale;
+    const bbox = [round(x + noise(w)), round(y + noise(h)), round(w + Math.abs(noise(w))), round(h + Math.abs(noise(h)))];
+    return { image_id, category_id: r.below(8) > 0 ? category_id : category(), bbox, score: Math.round(Math.sqrt(unit()) * 1e5) / 1e5 };
+  };
+  const detections = Array.from({ length: DETECTIONS }, (_, i) => {
+    const source = i % 3 === 0 ? annotations[r.below(BOXES)] : undefined;
+    return source ? near(source) : anywhere();
   });
   const images = Array.from({ length: IMAGES }, (_, i) => ({ id: i + 1, width: 640, height: 480 }));
   const categories = Array.from({ length: CLASSES }, (_, k) => ({ id: k + 1, name: `class ${k + 1}` }));

@@ -50,9 +50,9 @@ function zeros(task: DetectionTask, result: CocoResult): Explanation[] {
   const zero = result.perCategory.filter((c) => c.AP === 0);
   const silent = zero.filter((c) => c.detections === 0);
   if (silent.length > 0)
-    out.push({ about: "0", text: `${silent.length} categories have ground truth but no detection: their AP is 0 and counts in the mean` });
+    out.push({ about: "0", text: `${categories(silent.length)} with ground truth but no detection: AP 0, which counts in the mean` });
   const wrong = zero.length - silent.length;
-  if (wrong > 0) out.push({ about: "0", text: `${wrong} categories have detections of which none matches at any threshold` });
+  if (wrong > 0) out.push({ about: "0", text: `${categories(wrong)} with detections of which none matches at any threshold` });
   if (result.metrics.AP === 0 && result.detections > 0 && looksNormalised(task)) {
     out.push({ about: "0", text: "all detected boxes lie within 0 to 1: they look like shares of the image, and COCO wants pixels" });
   }
@@ -120,6 +120,10 @@ function records(result: CocoResult): Explanation[] {
   return result.warnings
     .filter((w) => w.kind !== "truth-id-zero" && w.kind !== "truth-id-repeated")
     .map((w) => ({ about: w.kind, text: `${w.count}: ${w.message}${w.examples[0] ? ` (such as ${w.examples[0]})` : ""}` }));
+}
+
+function categories(count: number): string {
+  return count === 1 ? "1 category" : `${count} categories`;
 }
 
 function percent(share: number): string {

@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { randomCase } from "../metrics/testing/random-cases.ts";
+import { tide } from "../metrics/tide.ts";
+import { errorChart } from "./bars.ts";
+import { curveChart } from "./curves.ts";
+import { evaluationPage } from "./evaluation.ts";
+import { confusionChart } from "./matrix.ts";
+import { escapeText } from "./svg.ts";
+
+/** Tags that are opened are closed, in order; good enough to see that text did not become markup. */
+function balanced(markup: string): boolean {
+  const open: string[] = [];
+  for (const [, close, name = "", rest = ""] of markup.matchAll(/<(\/?)([a-z]+)([^>]*)>/g)) {
+    if (close === "/") {
+      if (open.pop() !== name) return false;
+    } else if (!rest.endsWith("/") && name !== "meta") open.push(name);
+  }
+  return open.length === 0;
+}
+
+test("text never becomes markup", () => {
+  const nasty = `<script>alert("x")</script>&\u0000`;
+  expect(escapeText(nasty)).toBe("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;\ufffd");
+  const chart = curveChart([{ name: nasty, x: [0, 1], y: [1, 0.5], value: 0.7 }], { title: nasty });
+  expect(chart).not.toContain("<script");
+  expect(balanced(chart)).toBe(true);
+});
+
+test("a curve passes through its points, and thousands of points are thinned but keep both ends", () => {
+  expect(curveChart([{ name: "a", x: [0, 0.5, 1], y: [1, 0.5, 0] }])).toContain("M56 34L266 194L476 354");
+  const n = 10_000;
+  const x = Array.from({ length: n }, (_, i) => i / (n - 1));
+  const path = /d="(M[^"]*)"/.exec(curveChart([{ name: "a", x, y: x }]))?.[1] ?? "";
+  expect(path.split("L").length).toBeLessThan(700);
+  expect(path.startsWith("M56 354") && path.endsWith("L476 34")).toBe(true);
+});
+
+test("the confusion chart shows the commonest categories, and counts and shares", () => {
+  const chart = confusionChart({ categories: ["cat", "dog"], counts: Float64Array.of(3, 1, 0, 0, 2, 2, 1, 0, 0) });
+  expect(chart).toContain("rgba(42,111,187,0.750)");
+  expect(chart).toContain("rgba(209,102,43,0.250)");
+  expect(balanced(chart)).toBe(true);
+  const many = Array.from({ length: 40 }, (_, k) => `class ${k}`);
+  const counts = new Float64Array(41 * 41);
+  many.forEach((_, k) => (counts[k * 42] = k));
+  const large = confusionChart({ categories: many, counts });
+  expect(large).toContain("24 commonest of 40");
+  expect(large).toContain("class 39");
+  expect(large).not.toContain("class 15<");
+});
+
+test("the error chart names every kind", () => {
+  const chart = errorChart(tide(randomCase("box", 3)));
+  for (const kind of ["classification", "localisation", "both", "duplicate", "background", "missed"]) expect(chart).toContain(kind);
+});
+
+test("the page is one file that fetches nothing, and holds the misses", () => {
+  for (let i = 0; i < 20; i++) {
+    const task = randomCase("box", i);
+    const page = evaluationPage({ title: "T <b>", subtitle: "s", task, metrics: { AP: 0.5, APs: -1 }, notes: ["n & m"] });
+    expect(balanced(page)).toBe(true);
+    expect(page).not.toMatch(/(src|href)="(?!data:)/);
+    expect(page).not.toContain("NaN");
+    expect(page).toContain("n &amp; m");
+  }
+  const missed = { truths: [{ image: 1, category: "cat", box: [0, 0, 5, 5] as const }], detections: [] };
+  expect(evaluationPage({ title: "t", subtitle: "", task: missed, metrics: {}, imageOf: () => "data:image/png;base64,AA==" })).toContain(
+    "missed: cat: 1",
+  );
+  expect(balanced(evaluationPage({ title: "t", subtitle: "", task: { truths: [], detections: [] }, metrics: {} }))).toBe(true);
+});
