@@ -114,7 +114,8 @@ class Maker {
     if (dtype === "bool") return constant(c.below(2), "bool", lanes);
     if (realType(dtype)) return constant(c.of([0, 1, -1.5, 2.5, 1e6, -0, 0.1, -1000]), dtype, lanes);
     const unsigned = dtype !== "index" && DTYPES[dtype].class === "unsigned";
-    const value = c.of([1, 0, 2, 5, 77, 127]) * (c.below(2) === 1 && !unsigned ? -1 : 1);
+    const size = c.of([1, 0, 2, 5, 77, 127]);
+    const value = c.below(2) === 1 && !unsigned && size > 0 ? -size : size;
     return constant(wide(dtype) ? BigInt(value) : value, dtype, lanes);
   }
 
