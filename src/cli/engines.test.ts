@@ -63,15 +63,13 @@ describe.skipIf(!compiler)("a model becomes an engine that runs", () => {
     expected.forEach((value, channel) => expect(y.data[channel * 64 + 9]).toBeCloseTo(value, 6));
   });
 
-  test("compare holds it against the textbook loops; a gate that is missed is exit code 3 with the result", async () => {
+  test("compare holds it against the textbook loops and against ONNX Runtime", async () => {
     const good = await hone(["compare", at("tiny.onnx"), "--against", "naive", "--json"]);
     expect(good.code).toBe(0);
     expect(good.json()).toMatchObject({ version: 1, against: "naive", outputs: [{ name: "y" }] });
     expect(good.json()["worst"]).toBeLessThan(1e-5);
-    const missed = await hone(["compare", at("tiny.onnx"), "--against", "onnxruntime", "--tolerance", "0", "--json"]);
-    expect(missed.code).toBe(3);
-    expect(missed.json()).toMatchObject({ outputs: [{ name: "y" }], error: { code: "gate.accuracy" } });
-    expect(missed.json()["worst"]).toBeLessThan(1e-5);
+    const peer = await hone(["compare", at("tiny.onnx"), "--against", "onnxruntime", "--json"]);
+    expect(peer.json()["worst"]).toBeLessThan(1e-5);
   });
 
   test("inspect describes an engine without running it", async () => {
@@ -127,6 +125,9 @@ describe.skipIf(!compiler)("a model becomes an engine that runs", () => {
     expect((await hone(["run", at("d.hone"), "--profile", "2"])).code).toBe(2);
     const wrong = await hone(["build", at("dynamic.onnx"), "-o", at("d.hone"), "--shape", "x=1x4x8x8"]);
     expect(wrong.code).toBe(2);
+    const absurd = await hone(["build", at("dynamic.onnx"), "-o", at("d.hone"), "--shape", "x=1x3x9999999x9999999"]);
+    expect(absurd.code).toBe(2);
+    expect(absurd.stderr).toContain("more than 2147483647");
   });
 
   test("stages, dumps and the graph after a pass", async () => {

@@ -1,6 +1,7 @@
 import type { Graph } from "../ir/graph.ts";
 import { bindInputs } from "../passes/bind-shapes.ts";
-import { dimText, isStatic } from "../tensor/dim.ts";
+import { dimText, isStatic, shapeText } from "../tensor/dim.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 
 /** Dims of inputs by name: one profile of an engine. */
@@ -44,13 +45,34 @@ export function parseProfiles(flags: readonly string[]): readonly Profile[] {
 export function bindProfile(graph: Graph, profile: Profile, file: string): Graph {
   const bound = Object.keys(profile).length > 0 ? bindInputs(graph, profile) : graph;
   const open = bound.inputs.filter((v) => !isStatic(v.shape));
-  if (open.length === 0) return bound;
+  if (open.length === 0) {
+    checkSizes(bound, file);
+    return bound;
+  }
   const flags = open.map((v) => `--shape ${v.name}=${v.shape.map((d, i) => (typeof d === "number" ? d : likely(i))).join("x")}`);
   const text = open.map((v) => `${v.name} is ${v.shape.map(dimText).join("x")}`).join(", ");
   throw new HoneError("shape.unbound", `the model leaves dimensions open: ${text}`, {
     at: { file },
     hint: `Give them numbers, for example ${flags.join(" ")}. Repeat the flag for more profiles.`,
   });
+}
+
+/** Elements of one tensor: what 32-bit indices reach, and more than any model needs. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
+
+function checkSizes(graph: Graph, file: string): void {
+  for (const v of [...graph.inputs, ...graph.nodes.flatMap((n) => n.outputs)]) {
+    const count = isStatic(v.shape) ? elementCount(v.shape) : 0;
+    if (count <= MAX_ELEMENTS) continue;
+    throw new HoneError(
+      "usage",
+      `at these shapes ${v.name} is ${shapeText(v.shape)}: ${count.toPrecision(3)} elements, more than ${MAX_ELEMENTS}`,
+      {
+        at: { file },
+        hint: "Give smaller numbers with --shape.",
+      },
+    );
+  }
 }
 
 /** A value for an example: batches of 1, images of 3 channels and 640 pixels. */
