@@ -57,7 +57,7 @@ export function bindProfile(graph: Graph, profile: Profile, file: string): Graph
   });
 }
 
-/** Elements of one tensor: what 32-bit indices reach, and more than any model needs. */
+/** Elements of one tensor: 8 GB of floats is more than any model needs, so such a shape is a slip of the finger. */
 const MAX_ELEMENTS = 2 ** 31 - 1;
 
 function checkSizes(graph: Graph, file: string): void {
