@@ -23,7 +23,7 @@ import {
   type ImageSizes,
   type NamedText,
   type WiderFaces,
-} from "../data.ts";
+} from "../data/annotations/annotations.ts";
 import { HoneError } from "../util/errors.ts";
 
 /** How a folder of text files is to be read. "auto" looks at the numbers. */

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
-import type { Id } from "../metrics.ts";
-import { evaluationPage } from "../report.ts";
+import type { Id } from "../metrics/records.ts";
+import { evaluationPage } from "../report/evaluation.ts";
 import type { Evaluation } from "./eval.ts";
 import { writeOutput } from "./output-file.ts";
 

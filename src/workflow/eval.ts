@@ -1,26 +1,16 @@
 /** The eval job: detections against ground truth by any protocol, differences between protocols, and explanations. */
-import type { AnnotationSet, DetectedObject, DetectionList } from "../data.ts";
-import { stemOf } from "../data.ts";
-import {
-  compareRules,
-  decodeMask,
-  evaluateCoco,
-  evaluateLvis,
-  evaluateOpenImages,
-  evaluateVoc,
-  evaluateWider,
-  explainCoco,
-  maskBounds,
-  RULE_SETS,
-  type CocoKind,
-  type CocoResult,
-  type DetectionTask,
-  type Explanation,
-  type Id,
-  type MetricWarning,
-  type RuleDifference,
-  type RuleSetName,
-} from "../metrics.ts";
+import { stemOf, type AnnotationSet, type DetectedObject, type DetectionList } from "../data/annotations/annotations.ts";
+import { evaluateCoco, type CocoResult } from "../metrics/coco/evaluate.ts";
+import type { CocoKind } from "../metrics/coco/options.ts";
+import { explainCoco, type Explanation } from "../metrics/explain.ts";
+import { evaluateLvis } from "../metrics/lvis.ts";
+import { decodeMask, maskBounds } from "../metrics/mask/rle.ts";
+import { evaluateOpenImages } from "../metrics/open-images.ts";
+import type { DetectionTask, Id } from "../metrics/records.ts";
+import { compareRules, RULE_SETS, type RuleDifference, type RuleSetName } from "../metrics/rules.ts";
+import { evaluateVoc } from "../metrics/voc.ts";
+import type { MetricWarning } from "../metrics/warnings.ts";
+import { evaluateWider } from "../metrics/wider.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import { loadDetections, loadGroundTruth, type GroundTruth, type TextFormat } from "./eval-files.ts";
 
