@@ -74,20 +74,34 @@ export async function runFile(path: string, options: RunFileOptions): Promise<Ru
     const results = await session.run(feeds, { signal });
     const milliseconds = performance.now() - began;
     const outputs: OutputSummary[] = [];
-    for (const name of session.outputNames) outputs.push(await keep(name, must(results[name], name), options.outputFolder));
+    const files = fileNames(session.outputNames);
+    for (const [i, name] of session.outputNames.entries()) {
+      outputs.push(await keep(name, must(results[name], name), options.outputFolder, files[i] ?? name));
+    }
     return { engine: path, target: session.info.target, feeds: label, milliseconds, outputs };
   } finally {
     await session.close();
   }
 }
 
-async function keep(name: string, t: Tensor, folder: string | undefined): Promise<OutputSummary> {
+/** Names that any file system takes, all different. */
+function fileNames(outputs: readonly string[]): readonly string[] {
+  const taken = new Set<string>();
+  return outputs.map((name, i) => {
+    const plain = name.replace(/[^\w.-]+/g, "_").slice(0, 200);
+    const free = taken.has(plain.toLowerCase()) ? `${plain}.${i}` : plain;
+    taken.add(free.toLowerCase());
+    return free;
+  });
+}
+
+async function keep(name: string, t: Tensor, folder: string | undefined, fileName: string): Promise<OutputSummary> {
   const summary = { name, type: t.type, dims: t.dims, ...statistics(t) };
   if (folder === undefined) return summary;
   await makeFolder(folder).catch((cause: unknown) => {
     throw new HoneError("file.unwritable", "the folder for outputs cannot be made", { at: { file: folder }, cause });
   });
-  const file = join(folder, `${name.replace(/[^\w.-]+/g, "_")}.npy`);
+  const file = join(folder, `${fileName}.npy`);
   await writeOutput(file, (write) => write(writeNpy(t)));
   return { ...summary, file };
 }
