@@ -42,13 +42,15 @@ const foldIndex: Partial<Record<BinaryOp, (a: number, b: number) => number>> = {
   max: Math.max,
 };
 
+/** The operand that leaves the other one as it is. */
+const RIGHT_NEUTRAL: Partial<Record<BinaryOp, number>> = { add: 0, sub: 0, mul: 1, div: 1 };
+const LEFT_NEUTRAL: Partial<Record<BinaryOp, number>> = { add: 0, mul: 1 };
+
 function identity(op: BinaryOp, a: Expr, b: Expr, x: number | undefined, y: number | undefined): Expr | undefined {
-  if (y === 0 && (op === "add" || op === "sub")) return a;
-  if (x === 0 && op === "add") return b;
-  if (y === 1 && (op === "mul" || op === "div")) return a;
-  if (x === 1 && op === "mul") return b;
-  if ((op === "mul" && (x === 0 || y === 0)) || (op === "mod" && y === 1)) return int(0);
-  return undefined;
+  if (y !== undefined && y === RIGHT_NEUTRAL[op]) return a;
+  if (x !== undefined && x === LEFT_NEUTRAL[op]) return b;
+  const zero = op === "mul" ? x === 0 || y === 0 : op === "mod" && y === 1;
+  return zero ? int(0) : undefined;
 }
 
 export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {

@@ -2,8 +2,8 @@
  * Simplification of index arithmetic by intervals: with the range of every loop variable known, comparisons that always
  * hold vanish, and (8i + j) / 8 is i when 0 <= j < 8.
  */
-import { add, binary, compare, constant, int, intValue, select } from "./expr.ts";
-import type { Binary, Compare, Expr, Stmt } from "./types.ts";
+import { add, binary, constant, int, intValue, select } from "./expr.ts";
+import type { Binary, BinaryOp, Compare, CompareOp, Expr, Stmt } from "./types.ts";
 import { mapOperands, mapStmt } from "./walk.ts";
 
 /** Closed interval of an index expression. */
@@ -57,27 +57,29 @@ export function rangeOf(e: Expr, ranges: Ranges): Range {
   return ANY;
 }
 
-/** Terms of a sum, each a factor times an expression. */
-function terms(e: Expr, factor: number, out: { factor: number; term: Expr }[]): void {
-  if (e.kind === "binary" && e.op === "add") {
-    terms(e.a, factor, out);
-    terms(e.b, factor, out);
-  } else if (e.kind === "binary" && e.op === "sub") {
-    terms(e.a, factor, out);
-    terms(e.b, -factor, out);
-  } else if (e.kind === "binary" && e.op === "mul" && intValue(e.b) !== undefined) terms(e.a, factor * (intValue(e.b) ?? 1), out);
-  else if (e.kind === "binary" && e.op === "mul" && intValue(e.a) !== undefined) terms(e.b, factor * (intValue(e.a) ?? 1), out);
-  else out.push({ factor, term: e });
+interface Term {
+  readonly factor: number;
+  readonly term: Expr;
 }
 
-const sumOf = (list: readonly { factor: number; term: Expr }[], divisor: number): Expr =>
+/** Terms of a sum, each a factor times an expression. */
+function terms(e: Expr, factor = 1): readonly Term[] {
+  if (e.kind !== "binary") return [{ factor, term: e }];
+  const [x, y] = [intValue(e.a), intValue(e.b)];
+  if (e.op === "add") return [...terms(e.a, factor), ...terms(e.b, factor)];
+  if (e.op === "sub") return [...terms(e.a, factor), ...terms(e.b, -factor)];
+  if (e.op === "mul" && y !== undefined) return terms(e.a, factor * y);
+  if (e.op === "mul" && x !== undefined) return terms(e.b, factor * x);
+  return [{ factor, term: e }];
+}
+
+const sumOf = (list: readonly Term[], divisor: number): Expr =>
   list.reduce<Expr>((acc, { factor, term }) => add(acc, binary("mul", term, int(factor / divisor))), int(0));
 
 /** Splits e into d·quotient + rest with 0 <= rest < d, when the terms show it. */
 function divide(e: Expr, d: number, ranges: Ranges): { quotient: Expr; rest: Expr } | undefined {
-  const all: { factor: number; term: Expr }[] = [];
-  terms(e, 1, all);
-  const isMultiple = ({ factor, term }: { factor: number; term: Expr }): boolean => (factor * (intValue(term) ?? 1)) % d === 0;
+  const all = terms(e);
+  const isMultiple = ({ factor, term }: Term): boolean => (factor * (intValue(term) ?? 1)) % d === 0;
   const multiples = all.filter(isMultiple);
   const others = all.filter((t) => !isMultiple(t));
   const rest = sumOf(others, 1);
@@ -90,21 +92,31 @@ function divide(e: Expr, d: number, ranges: Ranges): { quotient: Expr; rest: Exp
   return { quotient: sumOf(whole, d), rest };
 }
 
-function simplifyBinary(e: Binary, ranges: Ranges): Expr {
+function simplifyDivision(e: Binary, ranges: Ranges): Expr {
   const d = intValue(e.b);
-  if (e.type.dtype === "index" && d !== undefined && d > 0 && (e.op === "div" || e.op === "mod")) {
-    const split = divide(e.a, d, ranges);
-    if (split) return e.op === "div" ? split.quotient : split.rest;
-  }
-  if (e.type.dtype === "index" && (e.op === "min" || e.op === "max")) {
-    const a = rangeOf(e.a, ranges);
-    const b = rangeOf(e.b, ranges);
-    const [small, large] = e.op === "min" ? [e.a, e.b] : [e.b, e.a];
-    if (a.hi <= b.lo) return small;
-    if (b.hi <= a.lo) return large;
-  }
-  if (e.type.dtype === "bool" && (e.op === "and" || e.op === "or")) return simplifyLogic(e);
-  return e;
+  const split = d !== undefined && d > 0 ? divide(e.a, d, ranges) : undefined;
+  if (!split) return e;
+  return e.op === "div" ? split.quotient : split.rest;
+}
+
+function simplifyExtreme(e: Binary, ranges: Ranges): Expr {
+  const a = rangeOf(e.a, ranges);
+  const b = rangeOf(e.b, ranges);
+  const [small, large] = e.op === "min" ? [e.a, e.b] : [e.b, e.a];
+  if (a.hi <= b.lo) return small;
+  return b.hi <= a.lo ? large : e;
+}
+
+const INDEX_RULES: Partial<Record<BinaryOp, (e: Binary, ranges: Ranges) => Expr>> = {
+  div: simplifyDivision,
+  mod: simplifyDivision,
+  min: simplifyExtreme,
+  max: simplifyExtreme,
+};
+
+function simplifyBinary(e: Binary, ranges: Ranges): Expr {
+  if (e.type.dtype === "index") return INDEX_RULES[e.op]?.(e, ranges) ?? e;
+  return e.type.dtype === "bool" && (e.op === "and" || e.op === "or") ? simplifyLogic(e) : e;
 }
 
 function simplifyLogic(e: Binary): Expr {
@@ -118,9 +130,7 @@ function simplifyLogic(e: Binary): Expr {
 function dropLow(e: Compare, ranges: Ranges): Compare {
   const bound = intValue(e.b);
   if (bound === undefined || bound === 0 || (e.op !== "lt" && e.op !== "ge")) return e;
-  const all: { factor: number; term: Expr }[] = [];
-  terms(e.a, 1, all);
-  const d = all.reduce(
+  const d = terms(e.a).reduce(
     (g, { factor, term }) => (intValue(term) === undefined && Math.abs(factor) > 1 ? gcd(g, Math.abs(factor)) : g),
     Math.abs(bound),
   );
@@ -131,26 +141,27 @@ function dropLow(e: Compare, ranges: Ranges): Compare {
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
+const one = (a: Range, b: Range): boolean => a.lo === a.hi && a.lo === b.lo && b.lo === b.hi;
+const apart = (a: Range, b: Range): boolean => a.hi < b.lo || b.hi < a.lo;
+
+/** When a comparison of two intervals always holds. */
+const ALWAYS: Record<CompareOp, (a: Range, b: Range) => boolean> = {
+  lt: (a, b) => a.hi < b.lo,
+  le: (a, b) => a.hi <= b.lo,
+  gt: (a, b) => a.lo > b.hi,
+  ge: (a, b) => a.lo >= b.hi,
+  eq: one,
+  ne: apart,
+};
+const OPPOSITE: Record<CompareOp, CompareOp> = { lt: "ge", le: "gt", gt: "le", ge: "lt", eq: "ne", ne: "eq" };
+
 function simplifyCompare(given: Compare, ranges: Ranges): Expr {
   if (given.a.type.dtype !== "index") return given;
   const e = dropLow(given, ranges);
   const a = rangeOf(e.a, ranges);
   const b = rangeOf(e.b, ranges);
-  const always = (yes: boolean, no: boolean): Expr => (yes ? constant(1, "bool") : no ? constant(0, "bool") : e);
-  switch (e.op) {
-    case "lt":
-      return always(a.hi < b.lo, a.lo >= b.hi);
-    case "le":
-      return always(a.hi <= b.lo, a.lo > b.hi);
-    case "gt":
-      return always(a.lo > b.hi, a.hi <= b.lo);
-    case "ge":
-      return always(a.lo >= b.hi, a.hi < b.lo);
-    case "eq":
-      return always(a.lo === a.hi && a.lo === b.lo && b.lo === b.hi, a.hi < b.lo || b.hi < a.lo);
-    case "ne":
-      return always(a.hi < b.lo || b.hi < a.lo, a.lo === a.hi && a.lo === b.lo && b.lo === b.hi);
-  }
+  if (ALWAYS[e.op](a, b)) return constant(1, "bool");
+  return ALWAYS[OPPOSITE[e.op]](a, b) ? constant(0, "bool") : e;
 }
 
 /** The expression with its index arithmetic simplified under the ranges of the variables. */

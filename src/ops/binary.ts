@@ -97,6 +97,7 @@ export const batchNorm: Op = defineOp({
   name: "batchNorm",
   inputs: { x: "float", scale: "float", bias: "float", mean: "float", variance: "float" },
   attrs: { epsilon: 1e-5 },
+  traits: { channels: "same" },
   infer: ({ x }) => [{ dtype: x.dtype, shape: x.shape }],
   compute: ({ out }, { x, scale, bias, mean, variance }, { epsilon }) => ({
     kind: "map",

@@ -1,5 +1,5 @@
 /** Convolution and pooling windows (ONNX operator specification: Conv, MaxPool, AveragePool). */
-import { addDim, divDim, isStatic, mulDim, type Dim, type Shape } from "../tensor/dim.ts";
+import { addDim, dimText, divDim, isStatic, mulDim, type Dim, type Shape } from "../tensor/dim.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import {
   add as addIndex,
@@ -12,6 +12,7 @@ import {
   min as minIndex,
   sub as subIndex,
 } from "../loop/expr.ts";
+import type { ValueType } from "../ir/graph.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import type { Expr } from "../loop/types.ts";
 import * as a from "./arith.ts";
@@ -66,26 +67,35 @@ function convChannels(x: Operand, w: Operand, group: number, oc: Expr, ic: Expr)
   return addIndex(mulIndex(divIndex(oc, int(outputs)), int(perGroup)), ic);
 }
 
+const isPositive = (shape: Shape): boolean => shape.every((d) => typeof d !== "number" || d > 0);
+
+/** What keeps the operands from fitting together; what is not known yet fits. */
+function convProblem(x: ValueType, w: ValueType, bias: ValueType | undefined, group: number): string | undefined {
+  const [o = 1, perGroup = 1, ...kernel] = w.shape;
+  if (!isStatic(kernel) || w.shape.length !== x.shape.length || x.shape.length < 3)
+    return "x and w need the same rank of at least 3, w static";
+  const channels = mulDim(perGroup, group);
+  if (differ(x.shape[1], channels)) return `w expects ${dimText(channels)} input channels in ${group} groups`;
+  if (typeof o === "number" && o % group !== 0) return `the output channels do not divide into ${group} groups`;
+  const biased = !bias || (bias.shape.length === 1 && bias.shape[0] === o);
+  return biased ? undefined : "the bias needs one element an output channel";
+}
+
+/** Whether two dimensions are known to differ. */
+const differ = (a: Dim | undefined, b: Dim): boolean => typeof a === "number" && typeof b === "number" && a !== b;
+
 /** Cross-correlation over 1 to 3 spatial axes: x[N,C,…] * w[O,C/group,…] + bias[O]. */
 export const conv: Op = defineOp({
   name: "conv",
   inputs: { x: "float", w: "float", bias: "float?" },
   attrs: { strides: [] as number[], dilations: [] as number[], pads: [] as number[], group: 1 },
+  traits: { channels: "conv" },
   infer: ({ x, w, bias }, attrs) => {
-    const [n = 1, c = 1, ...spatial] = x.shape;
-    const [o = 1, perGroup = 1, ...kernel] = w.shape;
-    if (!isStatic(kernel) || w.shape.length !== x.shape.length || x.shape.length < 3)
-      throw misfit("conv", "x and w need the same rank of at least 3, w static", [x, w, bias]);
-    if (typeof c === "number" && mulDim(perGroup, attrs.group) !== c)
-      throw misfit("conv", `w expects ${String(mulDim(perGroup, attrs.group))} input channels in ${attrs.group} groups`, [x, w, bias]);
-    if (typeof o === "number" && o % attrs.group !== 0)
-      throw misfit("conv", `the output channels do not divide into ${attrs.group} groups`, [x, w, bias]);
-    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== o))
-      throw misfit("conv", "the bias needs one element an output channel", [x, w, bias]);
-    const shape = windowShape(spatial, kernel, windowOf(spatial.length, attrs));
-    if (shape.some((d) => typeof d === "number" && d <= 0))
-      throw misfit("conv", "the kernel is larger than the padded input", [x, w, bias]);
-    return [{ dtype: x.dtype, shape: [n, o, ...shape] }];
+    const wrong = convProblem(x, w, bias, attrs.group);
+    if (wrong) throw misfit("conv", wrong, [x, w, bias]);
+    const shape = windowShape(x.shape.slice(2), w.shape.slice(2).map(Number), windowOf(x.shape.length - 2, attrs));
+    if (!isPositive(shape)) throw misfit("conv", "the kernel is larger than the padded input", [x, w, bias]);
+    return [{ dtype: x.dtype, shape: [x.shape[0] ?? 1, w.shape[0] ?? 1, ...shape] }];
   },
   compute: ({ out }, { x, w, bias }, attrs) => {
     const [, perGroup = 1, ...kernel] = w.dims;
@@ -116,7 +126,7 @@ function poolShape(
   const [n = 1, c = 1, ...spatial] = x.shape;
   if (attrs.kernel.length !== spatial.length) throw misfit(op, `kernel [${attrs.kernel.join(",")}] does not fit`, [x]);
   const shape = windowShape(spatial, attrs.kernel, windowOf(spatial.length, attrs), attrs.ceilMode);
-  if (shape.some((d) => typeof d === "number" && d <= 0)) throw misfit(op, "the kernel is larger than the padded input", [x]);
+  if (!isPositive(shape)) throw misfit(op, "the kernel is larger than the padded input", [x]);
   return [n, c, ...shape];
 }
 
@@ -139,6 +149,7 @@ export const maxPool: Op = defineOp({
   name: "maxPool",
   inputs: { x: "number" },
   attrs: poolAttrs,
+  traits: { channels: "same" },
   infer: ({ x }, attrs) => [{ dtype: x.dtype, shape: poolShape("maxPool", { ...x, dtype: "float32" }, attrs) }],
   compute: ({ out }, { x }, attrs) =>
     pool(out, x, attrs.kernel, windowOf(attrs.kernel.length, attrs), { combine: "max", init: neutral("max", x.dtype) }),
@@ -161,6 +172,7 @@ export const averagePool: Op = defineOp({
   name: "averagePool",
   inputs: { x: "float" },
   attrs: { ...poolAttrs, countIncludePad: false },
+  traits: { channels: "same" },
   infer: ({ x }, attrs) => [{ dtype: x.dtype, shape: poolShape("averagePool", { ...x, dtype: "float32" }, attrs) }],
   compute: ({ out }, { x }, attrs) => {
     const rank = attrs.kernel.length;

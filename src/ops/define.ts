@@ -39,6 +39,11 @@ type AttrsOf<A> = { readonly [K in keyof A]: Widen<A[K]> };
 export interface Traits {
   /** Each element of the result depends on the elements at the same (broadcast) index only. */
   readonly elementwise?: true;
+  /**
+   * How axis 1 of the result relates to axis 1 of the inputs: each channel comes from the same channel of the first input, is a
+   * sum over channels, joins the inputs' channels, or has channels added around them. Layouts are chosen by it.
+   */
+  readonly channels?: "same" | "conv" | "join" | "pad";
   /** The result has the input's elements in the same row-major order. */
   readonly view?: true;
 }
@@ -85,10 +90,10 @@ const CLASS_HAS: Record<InputClass, (dtype: DType) => boolean> = {
 const isClass = (name: string): name is InputClass => Object.hasOwn(CLASS_HAS, name);
 
 /** Names the inputs by the schema, and checks that the required ones are there. */
-function bindInputs<T extends { readonly dtype: DType }>(
+function bindInputs(
   op: string,
   schema: Record<string, InputSpec>,
-  inputs: readonly (T | undefined)[],
+  inputs: readonly ({ readonly dtype: DType } | undefined)[],
 ): Record<string, unknown> {
   const bound: Record<string, unknown> = {};
   const names = Object.keys(schema);

@@ -1,5 +1,6 @@
 /** Matrix products (ONNX operator specification: Gemm, MatMul). */
-import { dimEquals, type Dim } from "../tensor/dim.ts";
+import { dimEquals, type Dim, type Shape } from "../tensor/dim.ts";
+import type { ValueType } from "../ir/graph.ts";
 import { constant, int } from "../loop/expr.ts";
 import type { Expr } from "../loop/types.ts";
 import * as a from "./arith.ts";
@@ -41,27 +42,24 @@ export const gemm: Op = defineOp({
   },
 });
 
+function matMulShape(x: ValueType, y: ValueType): Shape {
+  if (x.shape.length === 0 || y.shape.length === 0) throw misfit("matMul", "operands are at least vectors", [x, y]);
+  const left: Shape = x.shape.length === 1 ? [1, ...x.shape] : x.shape;
+  const right: Shape = y.shape.length === 1 ? [...y.shape, 1] : y.shape;
+  const inner = [left.at(-1), right.at(-2)].filter((d) => typeof d === "number");
+  if (inner.length === 2 && inner[0] !== inner[1]) throw misfit("matMul", "the inner dimensions differ", [x, y]);
+  const batchOf = (shape: Shape): ValueType => ({ dtype: x.dtype, shape: shape.slice(0, -2) });
+  const rows = x.shape.length === 1 ? [] : left.slice(-2, -1);
+  const columns = y.shape.length === 1 ? [] : right.slice(-1);
+  return [...broadcastShapes("matMul", [batchOf(left), batchOf(right)]), ...rows, ...columns];
+}
+
 /** Batched matrix product by numpy's rule: vectors gain an axis, batch axes broadcast. */
 export const matMul: Op = defineOp({
   name: "matMul",
   inputs: { a: "number", b: "number" },
   attrs: {},
-  infer: ({ a: x, b: y }) => {
-    if (x.shape.length === 0 || y.shape.length === 0) throw misfit("matMul", "operands are at least vectors", [x, y]);
-    const left = x.shape.length === 1 ? [1, ...x.shape] : x.shape;
-    const right = y.shape.length === 1 ? [...y.shape, 1] : y.shape;
-    const inner = left.at(-1) ?? 1;
-    const other = right.at(-2) ?? 1;
-    if (typeof inner === "number" && typeof other === "number" && inner !== other)
-      throw misfit("matMul", "the inner dimensions differ", [x, y]);
-    const batch = broadcastShapes("matMul", [
-      { dtype: x.dtype, shape: left.slice(0, -2) },
-      { dtype: y.dtype, shape: right.slice(0, -2) },
-    ]);
-    const rows = x.shape.length === 1 ? [] : [left.at(-2) ?? 1];
-    const columns = y.shape.length === 1 ? [] : [right.at(-1) ?? 1];
-    return [{ dtype: x.dtype, shape: [...batch, ...rows, ...columns] }];
-  },
+  infer: ({ a: x, b: y }) => [{ dtype: x.dtype, shape: matMulShape(x, y) }],
   compute: ({ out }, { a: x, b: y }) => {
     const vectorA = x.dims.length === 1;
     const vectorB = y.dims.length === 1;

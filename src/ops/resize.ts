@@ -125,6 +125,7 @@ export const resize: Op = defineOp({
   name: "resize",
   inputs: { x: "any", scales: "float?", sizes: "integer?" },
   attrs: ATTRS,
+  traits: { channels: "same" },
   infer: ({ x, scales, sizes }) => {
     const shape = resizedDims(x, floats(scales), floats(sizes));
     if (shape.length !== x.shape.length || (isStatic(shape) && shape.some((d) => d <= 0)))

@@ -146,6 +146,7 @@ export const concat: Op = defineOp({
   name: "concat",
   inputs: { xs: "any*" },
   attrs: { axis: 0 },
+  traits: { channels: "join" },
   infer: ({ xs }, { axis: given }) => {
     const [first] = xs;
     if (!first) throw misfit("concat", "there is nothing to join", xs);

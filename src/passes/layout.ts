@@ -4,7 +4,7 @@
  * where a value leaves the blocked world its reader converts in its own loops.
  */
 import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
-import { getOp } from "../ops/index.ts";
+import { getOp, type Traits } from "../ops/index.ts";
 import { PLAIN, type Layout } from "../tensor/layout.ts";
 
 const isBlocked = (v: Value | undefined): boolean => v?.layout.kind === "blocked";
@@ -34,36 +34,30 @@ function padBlocks(node: Node, block: number): boolean {
   return amounts[1] === 0 && (amounts[5] === 0 || Number(x.shape[1]) % block === 0) && node.attrs["mode"] !== "wrap";
 }
 
+/** Whether the result can be blocked, by the op's relation between channels. */
+const BLOCKS: Record<NonNullable<Traits["channels"]>, (node: Node, block: number) => boolean> = {
+  conv: convBlocks,
+  same: (node) => isBlocked(node.inputs[0]) && input(node, 0).shape[1] === output(node).shape[1],
+  join: concatBlocks,
+  pad: padBlocks,
+};
+
 /** Whether the node's result should be blocked, given the layouts of its inputs. */
 function blocks(node: Node, block: number): boolean {
   const out = output(node);
   if (out.shape.length !== 4 || out.dtype !== "float32" || node.outputs.length !== 1) return false;
-  if (getOp(node.op).traits.elementwise)
-    return node.inputs.some((v) => isBlocked(v) && v?.shape.length === 4 && v.shape[1] === out.shape[1]);
-  switch (node.op) {
-    case "conv":
-      return convBlocks(node);
-    case "maxPool":
-    case "averagePool":
-    case "batchNorm":
-      return isBlocked(node.inputs[0]);
-    case "resize":
-      return isBlocked(node.inputs[0]) && input(node, 0).shape[1] === out.shape[1];
-    case "concat":
-      return concatBlocks(node, block);
-    case "pad":
-      return padBlocks(node, block);
-    default:
-      return false;
-  }
+  const { elementwise, channels } = getOp(node.op).traits;
+  if (elementwise) return node.inputs.some((v) => isBlocked(v) && v?.shape.length === 4 && v.shape[1] === out.shape[1]);
+  return channels !== undefined && BLOCKS[channels](node, block);
 }
 
 /** Whether the node reads this input as vectors along the channels, at the index of its result. */
 function wantsBlocked(node: Node, v: Value): boolean {
   const out = output(node);
+  const { elementwise, channels } = getOp(node.op).traits;
   if (v.shape.length !== 4 || v.dtype !== "float32" || v.shape[1] !== out.shape[1] || v.shape[1] === 1) return false;
-  if (getOp(node.op).traits.elementwise) return v.shape.every((d, i) => d === out.shape[i]);
-  return node.op === "conv" && Number(node.attrs["group"] ?? 1) > 1 && v === node.inputs[0];
+  if (elementwise) return v.shape.every((d, i) => d === out.shape[i]);
+  return channels === "conv" && Number(node.attrs["group"] ?? 1) > 1 && v === node.inputs[0];
 }
 
 /** The graph with the layout of every value chosen for vectors of `block` floats; graph inputs and outputs stay plain. */

@@ -56,21 +56,20 @@ interface Geometry {
 
 /** A pointwise convolution of stride 1 does not care where rows end: its pixels are cut into rows that suit the cache. */
 function geometryOf(l: Lowering, m: ConvMatch): Geometry {
-  const [batch = 1, channels = 1, rows = 1, columns = 1] = l.nest.result.dims;
-  const [, inputChannels = 1, inputRows = 1, inputColumns = 1] = m.x.dims;
-  const [, , kernelRows = 1, kernelColumns = 1] = m.w.dims;
-  const pointwise =
-    kernelRows * kernelColumns === 1 &&
-    m.strides.every((s) => s === 1) &&
-    m.pads.every((p) => p === 0) &&
-    rows === inputRows &&
-    columns === inputColumns;
-  const row = pointwise ? rowLength(rows * columns) : columns;
-  const flat = pointwise
+  const size = (dims: readonly number[], axis: number): number => dims[axis] ?? 1;
+  const { dims } = l.nest.result;
+  const [rows, columns, inputRows, inputColumns] = [size(dims, 2), size(dims, 3), size(m.x.dims, 2), size(m.x.dims, 3)];
+  const [kernelRows, kernelColumns] = [size(m.w.dims, 2), size(m.w.dims, 3)];
+  const pointwise = isPointwise(m, kernelRows * kernelColumns) && rows === inputRows && columns === inputColumns;
+  const row = rowLength(rows * columns);
+  const spatial = pointwise
     ? { rows: (rows * columns) / row, columns: row, inputRows: (rows * columns) / row, inputColumns: row }
     : { rows, columns, inputRows, inputColumns };
-  return { m, lanes: l.machine.lanes, batch, channels, inputChannels, kernelRows, kernelColumns, ...flat, rowsOutside: pointwise };
+  const channels = { batch: size(dims, 0), channels: size(dims, 1), inputChannels: size(m.x.dims, 1) };
+  return { m, lanes: l.machine.lanes, ...channels, ...spatial, kernelRows, kernelColumns, rowsOutside: pointwise };
 }
+
+const isPointwise = (m: ConvMatch, taps: number): boolean => taps === 1 && [...m.strides, ...m.pads].join() === "1,1,0,0";
 
 /** Into what rows the pixels of a pointwise convolution are cut: the longest divisor of at most 64, or all in one row. */
 function rowLength(pixels: number): number {

@@ -152,7 +152,7 @@ function schedule(l: Lowering, options: LowerOptions): { readonly name: string; 
 
 /** Lowers a group to one kernel. */
 export function lowerGroup(group: Group, name: string, options: LowerOptions): Kernel {
-  const { nests, values, temps } = fuseNests(group);
+  const { nests, values } = fuseNests(group);
   const written = new Set(group.nodes.flatMap((n) => n.outputs));
   const params = new Parameters(written);
   const scheduled = nests.map((nest, i) =>

@@ -48,34 +48,37 @@ interface SpatialMap {
   readonly pad: number;
 }
 
-/** stride·p + dilation·r - pad. */
-function spatialMap(e: Expr | undefined, p: string, r: string, kernel: number): SpatialMap | undefined {
+/** stride·p + dilation·r - pad; a kernel of one tap may leave r out. */
+function spatialMap(e: Expr | undefined, p: string, r: string, kernel: number = 1): SpatialMap | undefined {
   const form = e && affine(e);
-  if (!form) return undefined;
-  const stride = form.coefficients.get(p) ?? 0;
-  const dilation = form.coefficients.get(r) ?? 0;
-  const known = (stride === 0 ? 0 : 1) + (dilation === 0 ? 0 : 1);
-  if (form.coefficients.size !== known || stride === 0 || (dilation === 0 && kernel > 1)) return undefined;
-  return { stride, dilation: dilation || 1, pad: -form.constant };
+  if (!form || [...form.coefficients.keys()].some((name) => name !== p && name !== r)) return undefined;
+  const stride = form.coefficients.get(p);
+  const dilation = form.coefficients.get(r) ?? (kernel === 1 ? 1 : undefined);
+  return stride !== undefined && dilation !== undefined ? { stride, dilation, pad: -form.constant } : undefined;
 }
+
+/** The maps of a convolution's weights: [output channel, reduced channel, kernel row, kernel column]. */
+const isWeightIndex = (index: readonly Expr[]): boolean =>
+  index.length === 4 && ["p1", "r0", "r1", "r2"].every((name, i) => isVar(index[i], name));
 
 /** The nest as a 2-d convolution, dense or depthwise, if its maps are those of one. */
 export function matchConv(nest: Nest): ConvMatch | undefined {
-  if (nest.kind !== "contraction" || nest.result.dims.length !== 4 || nest.reduction?.extents.length !== 3) return undefined;
-  const accesses = productAccesses(nest);
-  if (!accesses) return undefined;
-  const [{ operand: x, index: xi }, { operand: w, index: wi }] = accesses;
-  const [inner = 1, kh = 1, kw = 1] = nest.reduction.extents;
-  if (wi.length !== 4 || !isVar(wi[0], "p1") || !isVar(wi[1], "r0") || !isVar(wi[2], "r1") || !isVar(wi[3], "r2")) return undefined;
-  const dense = isVar(xi[1], "r0");
-  const depthwise = isVar(xi[1], "p1") && inner === 1;
-  const rows = spatialMap(xi[2], "p2", "r1", kh);
-  const columns = spatialMap(xi[3], "p3", "r2", kw);
-  if (!isVar(xi[0], "p0") || (!dense && !depthwise) || !rows || !columns) return undefined;
+  const accesses = nest.kind === "contraction" && nest.result.dims.length === 4 ? productAccesses(nest) : undefined;
+  const extents = nest.reduction?.extents ?? [];
+  return accesses && extents.length === 3 ? convMaps(accesses, extents) : undefined;
+}
+
+function convMaps([x, w]: readonly [Access, Access], extents: readonly number[]): ConvMatch | undefined {
+  if (!isWeightIndex(w.index) || !isVar(x.index[0], "p0")) return undefined;
+  const depthwise = isVar(x.index[1], "p1") && extents[0] === 1;
+  if (!depthwise && !isVar(x.index[1], "r0")) return undefined;
+  const rows = spatialMap(x.index[2], "p2", "r1", extents[1]);
+  const columns = spatialMap(x.index[3], "p3", "r2", extents[2]);
+  if (!rows || !columns) return undefined;
   return {
-    x,
-    w,
-    depthwise: !dense,
+    x: x.operand,
+    w: w.operand,
+    depthwise,
     strides: [rows.stride, columns.stride],
     dilations: [rows.dilation, columns.dilation],
     pads: [rows.pad, columns.pad],

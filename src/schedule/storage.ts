@@ -1,5 +1,5 @@
 /** Where every value of a program lies: in the caller's buffers, the weights, or the arena. */
-import type { GroupedGraph, Node, Value } from "../ir/graph.ts";
+import { input, output, type GroupedGraph, type Node, type Value } from "../ir/graph.ts";
 import { getOp } from "../ops/index.ts";
 import { byteSize } from "../tensor/dtype.ts";
 import { layoutEquals } from "../tensor/layout.ts";
@@ -27,6 +27,11 @@ export interface StoragePlan {
   readonly arenaBytes: readonly number[];
 }
 
+/** Nodes that rename, with the value they read and the one they give. */
+function renaming(nodes: readonly Node[]): readonly { readonly node: Node; readonly from: Value; readonly to: Value }[] {
+  return nodes.filter(isRename).map((node) => ({ node, from: input(node, 0), to: output(node) }));
+}
+
 /**
  * Joins values that can be one piece of memory. A view of a computed value shares its memory; when the view is an output of
  * the graph, the value is computed straight into the caller's buffer. A view of an input or a constant that must reach an
@@ -38,13 +43,11 @@ export function planStorage({ graph }: GroupedGraph): StoragePlan {
   const arenaBytes: number[] = [];
   graph.inputs.forEach((v, index) => storage.set(v, { kind: "input", index }));
   graph.outputs.forEach((v, index) => storage.set(v, { kind: "output", index }));
-  const producer = new Map(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
-  for (const node of [...graph.nodes].reverse()) {
-    const [x] = node.inputs;
-    const [y] = node.outputs;
-    const place = y && storage.get(y);
-    if (!x || place?.kind !== "output" || !isRename(node) || storage.has(x) || !producer.has(x)) continue;
-    storage.set(x, place);
+  const computed = new Set(graph.nodes.flatMap((n) => n.outputs));
+  for (const { node, from, to } of renaming(graph.nodes).slice().reverse()) {
+    const place = storage.get(to);
+    if (place?.kind !== "output" || storage.has(from) || !computed.has(from)) continue;
+    storage.set(from, place);
     renames.add(node);
   }
   const of = (value: Value): Storage => {
@@ -56,11 +59,9 @@ export function planStorage({ graph }: GroupedGraph): StoragePlan {
     storage.set(value, fresh);
     return fresh;
   };
-  for (const node of graph.nodes) {
-    const [x] = node.inputs;
-    const [y] = node.outputs;
-    if (!x || !y || storage.has(y) || !isRename(node)) continue;
-    storage.set(y, of(x));
+  for (const { node, from, to } of renaming(graph.nodes)) {
+    if (storage.has(to)) continue;
+    storage.set(to, of(from));
     renames.add(node);
   }
   return { of, renames, arenaBytes };

@@ -159,20 +159,25 @@ export function castIntrinsic(from: LoopType, to: LoopType): Intrinsic {
   };
 }
 
-/** The largest float that converts to a value within the integer type, and the limits themselves. */
+/** Limits of an integer type of at most 32 bits as C constants. */
+function limits(dtype: DType): { readonly low: string; readonly high: string } {
+  const bits = DTYPES[dtype].bytes * 8;
+  if (DTYPES[dtype].class === "unsigned") return { low: "0", high: bits === 32 ? "UINT32_MAX" : String(2 ** bits - 1) };
+  return bits === 32 ? { low: "INT32_MIN", high: "INT32_MAX" } : { low: String(-(2 ** (bits - 1))), high: String(2 ** (bits - 1) - 1) };
+}
+
+/** Floats are compared with the powers of two that bound the range, which they hold exactly. */
 function saturateElement(from: LoopType, to: LoopType, x: string): string {
   const dtype = to.dtype as DType;
+  const { low, high } = limits(dtype);
+  const result = scalarType(dtype);
+  if (from.dtype !== "float32" && from.dtype !== "float64") return `(${result})(${x} > ${high} ? ${high} : ${x} < ${low} ? ${low} : ${x})`;
   const bits = DTYPES[dtype].bytes * 8;
   const unsigned = DTYPES[dtype].class === "unsigned";
-  const low = unsigned ? "0" : bits === 32 ? "INT32_MIN" : String(-(2 ** (bits - 1)));
-  const high = unsigned ? (bits === 32 ? "UINT32_MAX" : String(2 ** bits - 1)) : bits === 32 ? "INT32_MAX" : String(2 ** (bits - 1) - 1);
-  const float = from.dtype === "float32" || from.dtype === "float64";
-  const top = float ? `${x} >= ${2 ** (unsigned ? bits : bits - 1)}.0${from.dtype === "float32" ? "f" : ""}` : `${x} > ${high}`;
-  const bottom = float
-    ? `!(${x} > ${unsigned ? "0" : String(-(2 ** (bits - 1)))}.0${from.dtype === "float32" ? "f" : ""})`
-    : `${x} < ${low}`;
-  const lowest = float ? `(${x} == ${x} ? ${low} : 0)` : low;
-  return `(${scalarType(to.dtype)})(${top} ? ${high} : ${bottom} ? ${lowest} : ${x})`;
+  const suffixed = (n: number): string => `${n}.0${from.dtype === "float32" ? "f" : ""}`;
+  const above = suffixed(2 ** (unsigned ? bits : bits - 1));
+  const below = suffixed(unsigned ? 0 : -(2 ** (bits - 1)));
+  return `(${result})(${x} >= ${above} ? ${high} : !(${x} > ${below}) ? (${x} == ${x} ? ${low} : 0) : ${x})`;
 }
 
 export function saturateIntrinsic(from: LoopType, to: LoopType): Intrinsic {
