@@ -5,7 +5,7 @@ import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
 import { layoutText } from "../tensor/layout.ts";
 import { bytesOf, type Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../util/hash.ts";
-import type { Attr, Graph, Node, Value, ValueType } from "./graph.ts";
+import type { Attr, Graph, GroupedGraph, Node, Value, ValueType } from "./graph.ts";
 import type { Layout } from "../tensor/layout.ts";
 
 /** Constants of more elements are printed by hash. */
@@ -104,4 +104,16 @@ export function printGraph(graph: Graph): string {
   const outputs = graph.outputs.map((v) => printer.name(v)).join(", ");
   for (const node of graph.nodes) printer.node(node);
   return [`graph ${JSON.stringify(graph.name)}(${inputs}) -> (${outputs}) {`, ...printer.lines, "}", ""].join("\n");
+}
+
+/** The groups of a graph in the order in which they run: what each computes, reads and writes. */
+export function printGroups({ graph, groups }: GroupedGraph): string {
+  const printer = new Printer();
+  const names = (values: readonly Value[]): string => values.map((v) => `${printer.name(v)}: ${typeText(v)}`).join(", ");
+  [...graph.inputs, ...graph.outputs].forEach((v) => printer.name(v));
+  const lines = groups.map((g) => {
+    const nodes = g.nodes.map((n) => (n === g.anchor ? `${n.op}*` : n.op)).join(" > ");
+    return `  ${nodes}\n    reads ${names(g.inputs)}\n    writes ${names(g.outputs)}`;
+  });
+  return [`groups of ${JSON.stringify(graph.name)} {`, ...lines, "}", ""].join("\n");
 }

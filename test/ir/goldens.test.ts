@@ -7,10 +7,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Graph } from "../../src/ir/graph.ts";
 import { parseGraph, randomTensor } from "../../src/ir/parse.ts";
-import { printGraph } from "../../src/ir/print.ts";
+import { printGraph, printGroups } from "../../src/ir/print.ts";
 import { verifyGraph } from "../../src/ir/verify.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import { bindInputs } from "../../src/passes/bind-shapes.ts";
+import { fuse } from "../../src/passes/fuse.ts";
+import { chooseLayouts } from "../../src/passes/layout.ts";
 import { inferOp, type Pass } from "../../src/passes/pass.ts";
 import { PIPELINE } from "../../src/passes/pipeline.ts";
 import { isStatic } from "../../src/tensor/dim.ts";
@@ -22,8 +24,9 @@ const bindShapes: Pass = {
   reason: "stands in for --shape",
   run: (graph) => bindInputs(graph, { x: [2, 3, 8, 6] }),
 };
-const passes: readonly Pass[] = [...PIPELINE, bindShapes];
-const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".ir"));
+const layout: Pass = { name: "layout", reason: "stands in for the compiler's choice of vector", run: (graph) => chooseLayouts(graph, 8) };
+const passes: readonly Pass[] = [...PIPELINE, bindShapes, layout];
+const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".ir") && name !== "fuse.ir");
 
 function feedsOf(graph: Graph): Record<string, Tensor> | undefined {
   if (!graph.inputs.every((v) => isStatic(v.shape))) return undefined;
@@ -51,6 +54,22 @@ describe("golden texts", () => {
     for (const [output, t] of Object.entries(want)) {
       expect(got[output]?.dims).toEqual(t.dims);
       t.data.forEach((x: number | bigint, i: number) => expect(Number(got[output]?.data[i])).toBeCloseTo(Number(x), 4));
+    }
+  });
+
+  test("fuse.ir", () => {
+    const path = join(import.meta.dirname, "fuse.ir");
+    const [before = "", after = ""] = readFileSync(path, "utf8").split(AFTER);
+    const grouped = fuse(parseGraph(before, { infer: inferOp }));
+    const printed = printGroups(grouped);
+    if (process.env.UPDATE_GOLDENS) writeFileSync(path, `${before.trimEnd()}\n${AFTER}${printed}`);
+    else expect(printed).toBe(after);
+    // Every node is in one group, and every group finds what it reads.
+    expect(grouped.groups.flatMap((g) => g.nodes).length).toBe(grouped.graph.nodes.length);
+    const known = new Set<unknown>(grouped.graph.inputs);
+    for (const g of grouped.groups) {
+      for (const v of g.inputs) expect(known.has(v) || v.data !== undefined, v.name).toBe(true);
+      g.outputs.forEach((v) => known.add(v));
     }
   });
 
