@@ -1,8 +1,7 @@
 /**
  * Bet 1, WebAssembly: how close the convolutions come to the speed of their own register tile working from the first-level cache,
- * both measured in this run in alternation. Run it by itself: npx tsx scripts/bench/bet1-wasm.ts
+ * both measured in this run in alternation.
  */
-import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { compileGraph } from "../../src/compiler/compile.ts";
 import type { Call } from "../../src/compiler/program.ts";
@@ -100,7 +99,7 @@ function ceilingOf(pixels: number): Timed {
   return timed([{ func, args }], STEPS * BLOCKS * MACHINE.lanes * pixels, 2000);
 }
 
-export interface Row {
+interface WasmRow {
   readonly name: string;
   readonly gflops: number;
   readonly ceiling: number;
@@ -109,7 +108,7 @@ export interface Row {
 }
 
 /** Measures every case of bet 1 against the tile's ceiling. */
-export function wasmRows(): readonly Row[] {
+export function wasmRows(): readonly WasmRow[] {
   const ceiling = [4, 5, 6].map(ceilingOf);
   return CASES.map((c) => {
     const calls = callsOf(c.graph, ["conv", "depthwise", "pointwise"]);
@@ -123,14 +122,4 @@ export function wasmRows(): readonly Row[] {
     }
     return { name: c.name, gflops: best, ceiling: top, share: best / top, bar: c.bar > 0 ? BAR : 0 };
   });
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const rows = wasmRows();
-  for (const r of rows)
-    console.log(
-      `${r.name.padEnd(42)} ${r.gflops.toFixed(1)} of ${r.ceiling.toFixed(1)} GFLOP/s = ${(100 * r.share).toFixed(0)}%` +
-        (r.bar > 0 ? ` (bar ${100 * r.bar}%: ${r.share >= r.bar ? "reached" : "MISSED"})` : ""),
-    );
-  process.exitCode = rows.every((r) => r.share >= r.bar) ? 0 : 3;
 }
