@@ -2,6 +2,6 @@
 export { curveChart, type CurveOptions, type CurveSeries } from "./report/curves.ts";
 export { confusionChart } from "./report/matrix.ts";
 export { errorChart } from "./report/bars.ts";
-export { evaluationPage, type EvaluationPageInput } from "./report/evaluation.ts";
+export { evaluationCharts, evaluationPage, type EvaluationPageInput } from "./report/evaluation.ts";
 export { htmlPage, htmlTable, numberTiles, picture, type PageSection } from "./report/page.ts";
 export type { GalleryItem } from "./report/gallery.ts";

@@ -28,18 +28,18 @@ const TILES = 24;
 /** Other detections of a tile's image are shown from this score. */
 const SHOWN_SCORE = 0.25;
 
+/** The pictures of an evaluation as SVG files by name, all at IoU 0.5. */
+export function evaluationCharts(task: DetectionTask): Readonly<Record<"curves" | "errors" | "confusion", string>> {
+  return chartsOf(task, categoryCurves(task), tide(task, { categories: "with objects" }));
+}
+
 /** One offline page of an evaluation: numbers, curves, confusion, errors and the worst misses, all at IoU 0.5. */
 export function evaluationPage(input: EvaluationPageInput): string {
   const { task, metrics, notes = [] } = input;
-  const names = new Map((task.categories ?? []).map((c) => [c.id, c.name ?? String(c.id)]));
-  const nameOf = (category: Id): string => names.get(category) ?? String(category);
-  const table = matchVoc(taskColumns(task, new WarningTally()), { iouThreshold: 0.5, interpolation: "area", overlap: "continuous" });
-  const curves = curvesOf(table)
-    .map((curve, k) => ({ name: nameOf(table.categories[k] ?? ""), curve, AP: averagePrecisionOf(curve, "area") }))
-    .filter((c) => c.curve.positives > 0)
-    .sort((a, b) => b.curve.positives - a.curve.positives);
+  const curves = categoryCurves(task);
   const errors = tide(task, { categories: "with objects" });
-  const misses = worstMisses(input, errors, nameOf);
+  const charts = chartsOf(task, curves, errors);
+  const misses = worstMisses(input, errors, namesOf(task));
   const sections: PageSection[] = [
     { title: "Numbers", content: [numberTiles(metrics)] },
     ...(notes.length > 0
@@ -56,25 +56,51 @@ export function evaluationPage(input: EvaluationPageInput): string {
           },
         ]
       : []),
-    {
-      title: "Precision and recall",
-      content: [
-        picture(
-          curveChart(
-            curves.map((c) => ({ name: c.name, ...envelope(c.curve), value: c.AP })),
-            { shape: "steps" },
-          ),
-        ),
-      ],
-    },
-    { title: "Errors", content: [picture(errorChart(errors))] },
-    { title: "Confusion", content: [picture(confusionChart(confusionMatrix(task), nameOf))] },
+    { title: "Precision and recall", content: [picture(charts.curves)] },
+    { title: "Errors", content: [picture(charts.errors)] },
+    { title: "Confusion", content: [picture(charts.confusion)] },
     { title: "Categories, and the score that gives the best F1", content: [categoryTable(curves)] },
     ...(misses.length > 0
       ? [{ title: "Worst misses", content: [legend(), element("div", { class: "gallery" }, misses.map(galleryTile))] }]
       : []),
   ];
   return htmlPage(input.title, input.subtitle, sections);
+}
+
+interface CategoryCurve {
+  readonly name: string;
+  readonly curve: PrecisionRecallCurve;
+  readonly AP: number;
+}
+
+/** Curves of categories with ground truth, the commonest first. */
+function categoryCurves(task: DetectionTask): CategoryCurve[] {
+  const nameOf = namesOf(task);
+  const table = matchVoc(taskColumns(task, new WarningTally()), { iouThreshold: 0.5, interpolation: "area", overlap: "continuous" });
+  return curvesOf(table)
+    .map((curve, k) => ({ name: nameOf(table.categories[k] ?? ""), curve, AP: averagePrecisionOf(curve, "area") }))
+    .filter((c) => c.curve.positives > 0)
+    .sort((a, b) => b.curve.positives - a.curve.positives);
+}
+
+function chartsOf(
+  task: DetectionTask,
+  curves: readonly CategoryCurve[],
+  errors: TideResult,
+): Record<"curves" | "errors" | "confusion", string> {
+  return {
+    curves: curveChart(
+      curves.map((c) => ({ name: c.name, ...envelope(c.curve), value: c.AP })),
+      { shape: "steps" },
+    ),
+    errors: errorChart(errors),
+    confusion: confusionChart(confusionMatrix(task), namesOf(task)),
+  };
+}
+
+function namesOf(task: DetectionTask): (category: Id) => string {
+  const names = new Map((task.categories ?? []).map((c) => [c.id, c.name ?? String(c.id)]));
+  return (category) => names.get(category) ?? String(category);
 }
 
 /** The curve from recall 0 to the last true positive, with precision as its right-to-left maximum. */
@@ -85,9 +111,7 @@ function envelope(curve: PrecisionRecallCurve): { x: number[]; y: number[] } {
   return { x: [0, ...curve.recall.subarray(0, end)], y: [tops[0] ?? 0, ...tops.subarray(0, end)] };
 }
 
-function categoryTable(
-  curves: readonly { readonly name: string; readonly curve: PrecisionRecallCurve; readonly AP: number }[],
-): ReturnType<typeof htmlTable> {
+function categoryTable(curves: readonly CategoryCurve[]): ReturnType<typeof htmlTable> {
   const rows = curves.map(({ name, curve, AP }) => {
     const best = bestOperatingPoint(curve);
     const score = Number.isFinite(best.score) ? best.score.toFixed(3) : "–";

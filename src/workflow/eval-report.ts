@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { Id } from "../metrics/records.ts";
-import { evaluationPage } from "../report/evaluation.ts";
+import { evaluationCharts, evaluationPage } from "../report/evaluation.ts";
 import type { Evaluation } from "./eval.ts";
 import { writeOutput } from "./output-file.ts";
 
@@ -24,6 +24,17 @@ export async function writeReport(path: string, evaluation: Evaluation, images?:
   ];
   const subtitle = `${evaluation.images} images, ${evaluation.truths} objects, ${evaluation.detections} detections; by ${protocol}. Curves and errors are of boxes at IoU 0.5.`;
   await writeOutput(path, (write) => write(evaluationPage({ title: "Evaluation", subtitle, task, metrics, notes, imageOf })));
+}
+
+/** Writes the pictures of an evaluation as SVG files into a folder; returns their paths. @throws HoneError file.unwritable */
+export async function writeCharts(folder: string, { task }: Evaluation): Promise<string[]> {
+  const paths: string[] = [];
+  for (const [name, svg] of Object.entries(evaluationCharts(task))) {
+    const path = join(folder, `${name}.svg`);
+    await writeOutput(path, (write) => write(svg));
+    paths.push(path);
+  }
+  return paths;
 }
 
 /** The image as a data URI, if it is in the folder (names do not lead out of it) and not too large. */

@@ -1,7 +1,7 @@
 import { HoneError } from "../../util/errors.ts";
 import { evaluateFiles, PROTOCOLS, type Evaluation, type ProtocolDifference } from "../../workflow/eval.ts";
 import { TEXT_FORMATS } from "../../workflow/eval-files.ts";
-import { writeReport } from "../../workflow/eval-report.ts";
+import { writeCharts, writeReport } from "../../workflow/eval-report.ts";
 import { choice, flag, list, number, text } from "../options.ts";
 import { fields, plural, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
@@ -27,6 +27,7 @@ export const evaluate: Verb = defineVerb({
     diff: list("--diff <protocol>", "give it twice: compare two of coco, coco50, voc, voc07 (or wider, wider-float) rule by rule"),
     explain: flag("--explain", "explain every surprising number"),
     report: text("--report <file>", "write a page with curves, confusion, errors and the worst misses"),
+    charts: text("--charts <folder>", "write the pictures of that page as SVG files"),
     images: text("--images <folder>", "where the images are, for the report's misses"),
   },
   run: async (_job, _args, values): Promise<Outcome> => {
@@ -42,6 +43,7 @@ export const evaluate: Verb = defineVerb({
       ...{ protocol: values.protocol, format: values.format, iouThreshold: values.iou, explain: values.explain, diff: values.diff },
     });
     if (values.report !== undefined) await writeReport(values.report, result, values.images);
+    if (values.charts !== undefined) await writeCharts(values.charts, result);
     return { json: toJson(detections, result, values.report), text: (p) => toText(p, result) };
   },
 });

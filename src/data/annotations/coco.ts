@@ -1,4 +1,4 @@
-import { forEachElement } from "./json-elements.ts";
+import { forEachElement, tooLarge } from "./json-elements.ts";
 import {
   annotationError,
   ProblemList,
@@ -21,6 +21,7 @@ import {
  */
 export async function readCoco(source: ByteSource, file?: string): Promise<AnnotationSet> {
   const problems = new ProblemList(file);
+  const budget = new Budget(file);
   const images: AnnotatedImage[] = [];
   const categories: AnnotatedCategory[] = [];
   const truths: Annotation[] = [];
@@ -28,7 +29,8 @@ export async function readCoco(source: ByteSource, file?: string): Promise<Annot
   const readers: Record<string, (row: Fields, where: string) => void> = {
     images: (row, where) => push(images, imageOf(row), `${where} has no id`, problems),
     categories: (row, where) => push(categories, categoryOf(row), `${where} has no id`, problems),
-    annotations: (row, where) => push(truths, annotationOf(row), `${where} lacks image_id, category_id or four numbers of bbox`, problems),
+    annotations: (row, where) =>
+      push(truths, budget.kept(annotationOf(row)), `${where} lacks image_id, category_id or four numbers of bbox`, problems),
   };
   await forEachElement(
     source,
@@ -55,6 +57,7 @@ export async function readCoco(source: ByteSource, file?: string): Promise<Annot
  */
 export async function readCocoResults(source: ByteSource, file?: string): Promise<DetectionList> {
   const problems = new ProblemList(file);
+  const budget = new Budget(file);
   const detections: DetectedObject[] = [];
   let boxArea: boolean | undefined;
   await forEachElement(
@@ -70,7 +73,7 @@ export async function readCocoResults(source: ByteSource, file?: string): Promis
       boxArea ??= Array.isArray(row.bbox) && row.bbox.length > 0;
       push(
         detections,
-        detectionOf(row, boxArea),
+        budget.kept(detectionOf(row, boxArea)),
         `detection ${index} lacks image_id, category_id, score, or a bbox, segmentation or keypoints`,
         problems,
       );
@@ -119,6 +122,41 @@ export function writeCocoResults(detections: readonly DetectedObject[]): string 
       keypoints: d.keypoints,
     })),
   );
+}
+
+/** What fits into Node's usual heap with room to evaluate: ten times COCO's test set, and masks of a gigabyte of text. */
+const [MAX_RECORDS, MAX_NUMBERS] = [8_000_000, 150_000_000];
+
+/** Counts what is kept, so that a file is refused by name before memory runs out. */
+class Budget {
+  readonly #file: string | undefined;
+  #records = 0;
+  #numbers = 0;
+
+  constructor(file: string | undefined) {
+    this.#file = file;
+  }
+
+  /** Passes a record through. */
+  kept<T extends { readonly segmentation?: AnnotationRegion; readonly keypoints?: readonly number[] }>(row: T | undefined): T | undefined {
+    this.#take(row);
+    return row;
+  }
+
+  #take(row: { readonly segmentation?: AnnotationRegion; readonly keypoints?: readonly number[] } | undefined): void {
+    if (row === undefined) return;
+    const { segmentation: region, keypoints } = row;
+    this.#records++;
+    this.#numbers += keypoints?.length ?? 0;
+    this.#numbers += region === undefined ? 0 : numbersIn(region);
+    if (this.#records > MAX_RECORDS) throw tooLarge(`the file has more than ${MAX_RECORDS} records`, this.#file);
+    if (this.#numbers > MAX_NUMBERS) throw tooLarge(`the file's masks and keypoints have more than ${MAX_NUMBERS} numbers`, this.#file);
+  }
+}
+
+function numbersIn(region: AnnotationRegion): number {
+  if (!("counts" in region)) return region.reduce((n, polygon) => n + polygon.length, 0);
+  return typeof region.counts === "string" ? region.counts.length / 8 : region.counts.length;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,3 +1,4 @@
+import { HoneError } from "../../util/errors.ts";
 import { annotationError, type ByteSource } from "./records.ts";
 
 /** Called for each element of each array at the top (key "") or one level down (key = its name), in the order of the file. */
@@ -6,6 +7,8 @@ export type ElementVisitor = (key: string, element: unknown, index: number) => v
 /** One element may be at most this long: COCO's longest are a few hundred kilobytes. */
 const MAX_ELEMENT_BYTES = 64 * 1024 * 1024;
 const MAX_DEPTH = 200;
+/** Beyond this the records would not fit into Node's usual heap of 4 GB. */
+const MAX_BYTES = 1.5 * 1024 * 1024 * 1024;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -13,7 +16,7 @@ const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b
 /**
  * Reads a JSON file of records piece by piece, so that files larger than a JavaScript string can hold are read in little memory.
  * Only one element is in memory at a time; keys whose value is no array are skipped, unless `keep` names them: then visited with index −1.
- * @throws HoneError annotations.invalid, with the byte and the element, when the JSON is damaged or ends early
+ * @throws HoneError file.too-large; annotations.invalid, with the byte and the element, when the JSON is damaged or ends early
  */
 export async function forEachElement(source: ByteSource, visit: ElementVisitor, file?: string): Promise<void> {
   const scanner = new Scanner(visit, file);
@@ -57,6 +60,7 @@ class Scanner {
     while (at < chunk.length) at = this.#from >= 0 ? this.#inside(chunk, at) : this.#between(chunk, at);
     if (this.#from >= 0) this.#hold(chunk.slice(this.#from));
     this.#before += chunk.length;
+    if (this.#before > MAX_BYTES) throw tooLarge(`the JSON has more than ${MAX_BYTES} bytes`, this.#file);
   }
 
   end(): void {
@@ -216,6 +220,14 @@ class Scanner {
       this.#file,
     );
   }
+}
+
+/** A file whose records would not fit into memory. */
+export function tooLarge(message: string, file: string | undefined): HoneError {
+  return new HoneError("file.too-large", message, {
+    at: file === undefined ? {} : { file },
+    hint: "Split it by images, evaluate the parts with an accumulator of hone/metrics, and merge them: the numbers are the same.",
+  });
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
