@@ -133,7 +133,7 @@ function epilogue(c: TileContext, at: (block: number, pixel: number) => Expr): r
     const block = add(c.block, int(b));
     const pixel = add(add(mul(c.oh, int(g.columns)), c.ow), int(t));
     const offset = mul(add(mul(add(mul(c.n, int(totalBlocks)), block), int(pixelsOf)), pixel), int(g.lanes));
-    const read = channelRead(l.place, { dims: nest.result.dims, p, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes });
+    const read = channelRead(l, { dims: nest.result.dims, p, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes });
     const acc = at(b, t);
     const value = nest.reduction?.finish ? nest.reduction.finish(acc, { p, r: [], read }) : acc;
     return store(target.buffer, offset, broadcast(value, g.lanes));

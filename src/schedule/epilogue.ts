@@ -1,9 +1,9 @@
 /** Reads of a kernel's epilogue as vectors along the channels of a blocked result. */
 import { stridesOf, elementCount } from "../tensor/tensor.ts";
 import { intValue, load } from "../loop/expr.ts";
-import type { Placement } from "../loop/expand.ts";
 import type { Operand, Read } from "../loop/nest.ts";
-import type { Expr, Var } from "../loop/types.ts";
+import type { Buffer, Expr, Var } from "../loop/types.ts";
+import type { Lowering } from "./lowering.ts";
 
 /** Thrown when a nest does not fit a schedule after all; the next schedule is tried. */
 export class DoesNotFit extends Error {}
@@ -29,10 +29,30 @@ function axesOf(index: readonly Expr[], p: readonly Var[]): readonly (number | u
   });
 }
 
+/** Constants that were made longer, by kernel: tiles share them. */
+const lengthened = new WeakMap<Lowering["pack"], Map<Operand, Buffer>>();
+
+/** The buffer of a vector with one element a channel, zeros appended up to whole vectors: the last one must not be read past its end. */
+function wholeVectors(l: Lowering, operand: Operand, lanes: number): Buffer {
+  const length = elementCount(operand.dims);
+  if (length % lanes === 0) return l.place(operand).buffer;
+  const made = lengthened.get(l.pack) ?? new Map<Operand, Buffer>();
+  lengthened.set(l.pack, made);
+  const known = made.get(operand);
+  if (known) return known;
+  const tensor = l.constantOf(operand);
+  if (tensor?.type !== "float32") throw new DoesNotFit("a vector of channels that is not constant ends inside a block");
+  const data = new Float32Array(Math.ceil(length / lanes) * lanes);
+  data.set(tensor.data as Float32Array);
+  const buffer = l.pack("channels", { type: "float32", dims: [data.length], data });
+  made.set(operand, buffer);
+  return buffer;
+}
+
 /** A read that gives `lanes` consecutive channels: of a value that lies as the result does, of a channel vector, or one scalar for all. */
-export function channelRead(place: (operand: Operand) => Placement, point: VectorPoint): Read {
+export function channelRead(l: Lowering, point: VectorPoint): Read {
   return (operand, index) => {
-    const { buffer, layout } = place(operand);
+    const { buffer, layout } = l.place(operand);
     const axes = axesOf(index, point.p);
     const whole = axes.length === point.dims.length && operand.dims.every((d, i) => d === point.dims[i] && (axes[i] === i || d === 1));
     if (whole && layout.kind === "blocked" && layout.block === point.lanes) return load(buffer, point.offset, point.lanes);
@@ -40,7 +60,7 @@ export function channelRead(place: (operand: Operand) => Placement, point: Vecto
     const channelAxis = axes.indexOf(1);
     const others = operand.dims.filter((d, i) => i !== channelAxis && d !== 1);
     if (layout.kind === "plain" && channelAxis >= 0 && others.length === 0 && stridesOf(operand.dims)[channelAxis] === 1)
-      return load(buffer, point.channel, point.lanes);
+      return load(wholeVectors(l, operand, point.lanes), point.channel, point.lanes);
     throw new DoesNotFit("an epilogue reads a value that lies in another way");
   };
 }

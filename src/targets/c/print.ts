@@ -1,4 +1,5 @@
 /** Loop IR as C with GNU vector extensions. Prints; decides nothing. */
+import { DTYPES } from "../../tensor/dtype.ts";
 import { onExpr, onStmt } from "../../loop/dispatch.ts";
 import type { Expr, ExprTable, Func, LoopType, Stmt, StmtTable } from "../../loop/types.ts";
 import { dot4Intrinsic } from "./dot4.ts";
@@ -72,8 +73,11 @@ const exprTable: ExprTable<string, [Prelude]> = {
     return p.call(intrinsics.binaryIntrinsic(e.op, e.type), a, b);
   },
   compare: (e, p) => {
-    p.type(e.type);
-    return `(${expr(e.a, p)} ${COMPARISONS[e.op] ?? e.op} ${expr(e.b, p)})`;
+    const mask = p.type(e.type);
+    const test = `(${expr(e.a, p)} ${COMPARISONS[e.op] ?? e.op} ${expr(e.b, p)})`;
+    const { dtype, lanes } = e.a.type;
+    // Comparing vectors gives integers as wide as their elements; masks have 32 bits.
+    return lanes === 1 || dtype === "index" || DTYPES[dtype].bytes === 4 ? test : `__builtin_convertvector(${test}, ${mask})`;
   },
   select: (e, p) => {
     const [c, a, b] = [expr(e.cond, p), expr(e.a, p), expr(e.b, p)];

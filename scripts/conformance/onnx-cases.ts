@@ -1,0 +1,108 @@
+/** The cases of ONNX's backend test suite, unpacked from its archive and imported. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { OnnxModel, OnnxTensor } from "../../src/formats/onnx/ast.ts";
+import { importOnnx } from "../../src/formats/onnx/import.ts";
+import { readOnnx, readOnnxTensor } from "../../src/formats/onnx/read.ts";
+import { tensorOf } from "../../src/formats/onnx/tensor.ts";
+import type { Graph } from "../../src/ir/graph.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { HoneError } from "../../src/util/errors.ts";
+import type { Case } from "./backends.ts";
+
+export const ARCHIVE: string = join(import.meta.dirname, "../../../shared/conformance/onnx-backend-v1.22.0.tar.xz");
+export const GROUPS = ["node", "simple", "light", "pytorch-converted", "pytorch-operator"] as const;
+export type GroupName = (typeof GROUPS)[number];
+
+/** Unpacks the archive into a new folder, which the caller removes. */
+export function unpackArchive(): string {
+  const folder = mkdtempSync(join(tmpdir(), "hone-onnx-"));
+  execFileSync("tar", ["xJf", ARCHIVE, "-C", folder]);
+  return folder;
+}
+
+export interface OnnxCase extends Case {
+  readonly wanted: readonly Tensor[];
+}
+
+interface Files {
+  readonly model: OnnxModel;
+  readonly inputs: ReadonlyMap<string, OnnxTensor>;
+  readonly folder: string;
+}
+
+function readTensor(file: string): OnnxTensor | undefined {
+  return existsSync(file) ? readOnnxTensor(readFileSync(file), { file }) : undefined;
+}
+
+function filesOf(folder: string, set: string): Files {
+  const file = join(folder, "model.onnx");
+  const model = readOnnx(readFileSync(file), { file });
+  const initialized = new Set(model.graph?.initializer.map((t) => t.name));
+  const declared = (model.graph?.input ?? []).filter((v) => !initialized.has(v.name));
+  const inputs = declared.flatMap(({ name }, i) => {
+    const proto = readTensor(join(folder, set, `input_${i}.pb`));
+    return proto ? [[name, { ...proto, name }] as const] : [];
+  });
+  return { model, inputs: new Map(inputs), folder };
+}
+
+/** The graph for these inputs, of which those that `fix` names are constants. */
+function imported({ model, inputs }: Files, fix: (tensor: OnnxTensor, index: number) => boolean): Graph {
+  const list = [...inputs.values()];
+  const fixed = list.filter(fix);
+  const shapes = Object.fromEntries(list.filter((t) => !fixed.includes(t)).map((t) => [t.name, Array.from(t.dims, Number)]));
+  const graph = model.graph && { ...model.graph, initializer: [...model.graph.initializer, ...fixed] };
+  return importOnnx({ ...model, ...(graph ? { graph } : {}) }, { file: "model.onnx", shapes });
+}
+
+const isStatic = (graph: Graph): boolean => graph.nodes.every((n) => n.outputs.every((v) => v.shape.every((d) => typeof d === "number")));
+
+const INT64 = 7;
+
+/**
+ * Some cases give as an input what models have as a constant: axes, shapes, bounds. As little as possible is fixed: nothing,
+ * else the 64-bit integers, else everything but the first input.
+ */
+function leastFixed(files: Files): Graph {
+  const ways: ((t: OnnxTensor, i: number) => boolean)[] = [
+    () => false,
+    (t, i) => i > 0 && t.dataType === INT64,
+    (_, i) => i > 0,
+    () => true,
+  ];
+  let first: unknown;
+  for (const fix of ways) {
+    try {
+      const graph = imported(files, fix);
+      if (isStatic(graph)) return graph;
+    } catch (error) {
+      if (!(error instanceof HoneError)) throw error;
+      first ??= error;
+    }
+  }
+  throw first ?? new HoneError("model.unsupported", "shapes depend on data");
+}
+
+/** One case for each data set. Throws what importing throws. */
+export function readCases(folder: string, name: string): OnnxCase[] {
+  const sets = readdirSync(folder).filter((d) => d.startsWith("test_data_set"));
+  return sets.map((set): OnnxCase => {
+    const files = filesOf(folder, set);
+    const graph = leastFixed(files);
+    const at = { file: name };
+    const feeds = Object.fromEntries(
+      graph.inputs.flatMap((v) => {
+        const proto = files.inputs.get(v.name);
+        return proto ? [[v.name, tensorOf(proto, at)] as const] : [];
+      }),
+    );
+    const wanted = (files.model.graph?.output ?? []).flatMap((_, i) => {
+      const proto = readTensor(join(folder, set, `output_${i}.pb`));
+      return proto && proto.dataType !== 0 ? [tensorOf(proto, at)] : [];
+    });
+    return { name: sets.length > 1 ? `${name}/${set}` : name, graph, feeds, wanted };
+  });
+}

@@ -1,0 +1,55 @@
+import type { OpCase } from "../maker.ts";
+
+const OPS = ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSumExp"].map((n) => `reduce${n}`);
+const AXES: readonly (readonly number[])[] = [[], [0], [-1], [1, 2], [0, 3]];
+
+const reductions = OPS.flatMap((op) =>
+  AXES.map((axes): OpCase => ({
+    name: `${op} over [${axes.join(",")}]`,
+    build: (m) => m.op(op, [m.x([2, 3, 5, 9])], { axes, keepDims: axes.length !== 1 }),
+  })),
+);
+
+const AXIS = [0, 1, -1] as const;
+const alongAxis = ["softmax", "logSoftmax", "argMax", "argMin"].flatMap((op) =>
+  AXIS.map((axis): OpCase => ({ name: `${op} along ${axis}`, build: (m) => m.op(op, [m.x([3, 11, 17], { low: -5, high: 5 })], { axis }) })),
+);
+
+const integers = ["reduceSum", "reduceMax", "reduceMin"].flatMap((op) =>
+  (["int32", "int64", "uint8"] as const).map((dtype): OpCase => ({
+    name: `${op} of ${dtype}`,
+    build: (m) => m.op(op, [m.x([4, 19], { dtype, low: 0, high: 10 })], { axes: [1], keepDims: true }),
+  })),
+);
+
+const products: readonly OpCase[] = [
+  { name: "gemm", build: (m) => m.op("gemm", [m.x([7, 19]), m.w([19, 11]), m.w([11])]) },
+  {
+    name: "gemm transposed, scaled",
+    build: (m) => m.op("gemm", [m.x([19, 7]), m.w([11, 19]), m.w([7, 1])], { transA: true, transB: true, alpha: 0.5, beta: 2 }),
+  },
+  { name: "gemm of one row", build: (m) => m.op("gemm", [m.x([1, 64]), m.w([10, 64]), m.w([10])], { transB: true }) },
+  { name: "gemm of inputs only", build: (m) => m.op("gemm", [m.x([5, 8]), m.x([8, 16])]) },
+  { name: "gemm, then relu", build: (m) => m.op("relu", [m.op("gemm", [m.x([3, 20]), m.w([20, 33]), m.w([33])])]) },
+  { name: "matMul", build: (m) => m.op("matMul", [m.x([7, 19]), m.x([19, 23])]) },
+  { name: "matMul batched", build: (m) => m.op("matMul", [m.x([2, 3, 7, 5]), m.x([3, 5, 9])]) },
+  { name: "matMul batch broadcast", build: (m) => m.op("matMul", [m.x([2, 1, 4, 5]), m.x([3, 5, 8])]) },
+  { name: "matMul vector matrix", build: (m) => m.op("matMul", [m.x([5]), m.x([5, 9])]) },
+  { name: "matMul matrix vector", build: (m) => m.op("matMul", [m.x([9, 5]), m.x([5])]) },
+  { name: "matMul vectors", build: (m) => m.op("matMul", [m.x([17]), m.x([17])]) },
+  {
+    name: "matMul of int32",
+    build: (m) => m.op("matMul", [m.x([3, 5], { dtype: "int32", low: -9, high: 9 }), m.x([5, 8], { dtype: "int32", low: -9, high: 9 })]),
+  },
+  { name: "matMul of float64", build: (m) => m.op("matMul", [m.x([3, 5], { dtype: "float64" }), m.x([5, 8], { dtype: "float64" })]) },
+  {
+    name: "attention",
+    build: (m) => {
+      const [q, k, v] = [m.x([2, 9, 8]), m.x([2, 9, 8]), m.x([2, 9, 8])];
+      const scores = m.op("mul", [m.op("matMul", [q, m.op("transpose", [k], { perm: [0, 2, 1] })]), m.f32([0.35], [])]);
+      return m.op("matMul", [m.op("softmax", [scores], { axis: -1 }), v]);
+    },
+  },
+];
+
+export const REDUCE_CASES: readonly OpCase[] = [...reductions, ...alongAxis, ...integers, ...products];
