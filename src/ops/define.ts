@@ -2,7 +2,7 @@
 import { DTYPES, isFloat, isInteger, type DType } from "../tensor/dtype.ts";
 import { shapeText, type Shape } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Attr, Attrs, ValueType } from "../ir/graph.ts";
+import type { Attrs, ValueType } from "../ir/graph.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import { HoneError } from "../util/errors.ts";
 
@@ -181,5 +181,3 @@ export const sameAs = (x: ValueType, shape: Shape = x.shape): ValueType => ({ dt
 export function isKnownDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
 }
-
-export type { Attr };

@@ -30,4 +30,4 @@ export function opBuilder(name: string): GraphBuilder {
   return new GraphBuilder(name, (op, inputs, attrs, outputs) => getOp(op).infer(inputs, attrs, outputs));
 }
 
-export { defineOp, type Op, type Traits } from "./define.ts";
+export type { Op, Traits } from "./define.ts";

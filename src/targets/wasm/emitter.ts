@@ -2,7 +2,7 @@ import { DTYPES, is64, type DType } from "../../tensor/dtype.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { typeText } from "../../loop/expr.ts";
 import type { Range } from "../../loop/simplify.ts";
-import type { Buffer, LoopType, ScalarType } from "../../loop/types.ts";
+import type { Buffer, Expr, LoopType, ScalarType } from "../../loop/types.ts";
 import type { Immediate, Instruction, ValueType } from "./instruction.ts";
 
 /** Where a buffer begins: a parameter, or an offset from the start of scratch memory. */
@@ -47,10 +47,18 @@ export class Emitter {
   /** Index variables that are known not to be negative. */
   readonly indices: ReadonlySet<string>;
 
-  constructor(params: readonly Buffer[], indices: ReadonlySet<string>) {
+  readonly #emit: (m: Emitter, e: Expr) => void;
+
+  constructor(params: readonly Buffer[], indices: ReadonlySet<string>, emit: (m: Emitter, e: Expr) => void) {
     this.indices = indices;
+    this.#emit = emit;
     this.#params = params.length;
     params.forEach((p, local) => this.bases.set(p, { kind: "param", local }));
+  }
+
+  /** Leaves the value of an expression on the stack. */
+  value(e: Expr): void {
+    this.#emit(this, e);
   }
 
   op(op: string, imm: Immediate = NONE): void {

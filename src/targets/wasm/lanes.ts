@@ -21,9 +21,8 @@ import type {
 import { address } from "./address.ts";
 import { convert } from "./convert.ts";
 import { bytesOf, isSigned, valueType, type Emitter } from "./emitter.ts";
-import { emit } from "./expr.ts";
 import { maskOfBytes, shuffleLanes, toBytes, widthOf, widenMask, narrowMask } from "./mask.ts";
-import { compareName, lazySelect, scalarBinary, scalarUnary } from "./scalar.ts";
+import { compareName, lazySelect, scalarBinary, scalarUnary } from "./arithmetic.ts";
 import { literalBytes } from "./literal.ts";
 
 /** The name of the vector shape that holds a dtype. */
@@ -65,7 +64,7 @@ function extract(m: Emitter, t: LoopType, lane: number): void {
 function perLane(m: Emitter, type: LoopType, operands: readonly Expr[], f: (values: readonly (() => void)[]) => void): void {
   invariant(type.dtype !== "bool", "lanes that are not bool");
   const held = operands.map((e) => {
-    emit(m, e);
+    m.value(e);
     const local = m.newLocal("v128");
     m.set(local);
     return { local, type: e.type };
@@ -94,10 +93,10 @@ const UNARY: Partial<Record<UnaryOp, string>> = {
 
 function vectorUnary(m: Emitter, op: UnaryOp, e: Expr, a: Expr): void {
   if (op === "not") {
-    emit(m, a);
+    m.value(a);
     m.op("v128.not");
   } else if (UNARY[op]) {
-    emit(m, a);
+    m.value(a);
     m.op(`${shapeOf(e.type.dtype)}.${UNARY[op]}`);
   } else perLane(m, e.type, [a], ([x]) => scalarUnary(m, op, e.type.dtype, x ?? (() => undefined)));
 }
@@ -118,8 +117,8 @@ function shift(m: Emitter, e: Binary): void {
     });
     return;
   }
-  emit(m, e.a);
-  emit(m, count);
+  m.value(e.a);
+  m.value(count);
   convert(m, count.type.dtype, "int32");
   m.op(`${shapeOf(dtype)}.${e.op === "shl" ? "shl" : `shr_${isSigned(dtype) ? "s" : "u"}`}`);
 }
@@ -131,8 +130,8 @@ function vectorBinary(m: Emitter, e: Binary): void {
     shift(m, e);
     return;
   }
-  emit(m, e.a);
-  emit(m, e.b);
+  m.value(e.a);
+  m.value(e.b);
   const { dtype } = e.type;
   const float = dtype === "float32" || dtype === "float64";
   const bitwise = BITWISE[e.op];
@@ -142,8 +141,8 @@ function vectorBinary(m: Emitter, e: Binary): void {
 }
 
 function vectorCompare(m: Emitter, e: Compare): void {
-  emit(m, e.a);
-  emit(m, e.b);
+  m.value(e.a);
+  m.value(e.b);
   const { dtype } = e.a.type;
   if (dtype === "bool") {
     m.op("v128.xor");
@@ -181,7 +180,7 @@ function vectorCast(m: Emitter, e: Cast): void {
       convert(m, from, to);
     });
   else {
-    emit(m, e.a);
+    m.value(e.a);
     convertLanes(m, from, to, e.type.lanes);
   }
 }
@@ -199,14 +198,14 @@ function convertLanes(m: Emitter, from: ScalarType, to: ScalarType, lanes: numbe
 
 function castBool(m: Emitter, e: Cast): void {
   vectorConst(m, e.type, 1);
-  emit(m, e.a);
+  m.value(e.a);
   narrowMask(m, e.type.lanes, bytesOf(e.type.dtype));
   m.op("v128.and");
 }
 
 function castToBool(m: Emitter, e: Cast): void {
   const { dtype } = e.a.type;
-  emit(m, e.a);
+  m.value(e.a);
   if (real(dtype)) m.op(`${shapeOf(dtype)}.abs`);
   m.bytes("v128.const", new Array<number>(16).fill(0));
   m.op(`${shapeOf(dtype)}.${real(dtype) ? "gt" : "ne"}`);
@@ -215,10 +214,10 @@ function castToBool(m: Emitter, e: Cast): void {
 
 /** Products of the low and high eight bytes as pairs in int32, then neighbouring pairs added; nothing can overflow before the sum. */
 function pairSums(m: Emitter, u: Expr, s: Expr): void {
-  emit(m, u);
+  m.value(u);
   const x = m.newLocal("v128");
   m.set(x);
-  emit(m, s);
+  m.value(s);
   const y = m.newLocal("v128");
   m.set(y);
   const half = (part: "low" | "high"): number => {
@@ -244,7 +243,7 @@ function pairSums(m: Emitter, u: Expr, s: Expr): void {
 }
 
 export function scalarDot4(m: Emitter, e: Dot4): void {
-  emit(m, e.acc);
+  m.value(e.acc);
   pairSums(m, e.u, e.s);
   extractLane(m, "int32", 0);
   m.op("i32.add");
@@ -264,7 +263,7 @@ function vectorConst(m: Emitter, t: LoopType, value: number | bigint): void {
 
 /** Lanes in the order in which the definition combines them. */
 export function reduce(m: Emitter, e: ReduceLanes): void {
-  emit(m, e.a);
+  m.value(e.a);
   const v = m.newLocal("v128");
   m.set(v);
   const lane = (i: number) => (): void => {
@@ -282,7 +281,7 @@ export function reduce(m: Emitter, e: ReduceLanes): void {
 
 /** Puts a shuffle's operand on the stack as a v128. */
 function asVector(m: Emitter, e: Expr): void {
-  emit(m, e);
+  m.value(e);
   if (e.type.lanes === 1) splat(m, e.type.dtype);
 }
 
@@ -292,7 +291,7 @@ export function emitShuffle(m: Emitter, e: Shuffle): void {
   if (lanes === 1) {
     const index = e.indices[0] ?? 0;
     const [source, lane] = index < count ? [e.a, index] : [e.b, index - count];
-    emit(m, source);
+    m.value(source);
     if (source.type.lanes > 1) extract(m, source.type, lane);
     return;
   }
@@ -319,7 +318,7 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
   load: (e, m) => {
     const { dtype, lanes } = e.type;
     const size = lanes * DTYPES[e.buffer.dtype].bytes;
-    const offset = address(m, e.buffer, e.index, (x) => emit(m, x));
+    const offset = address(m, e.buffer, e.index, (x) => m.value(x));
     const align = Math.log2(DTYPES[e.buffer.dtype].bytes);
     const op = WHOLE[size];
     if (op) m.op(op, { kind: "memory", align, offset });
@@ -337,27 +336,27 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
       lazySelect(m, e);
       return;
     }
-    emit(m, e.a);
-    emit(m, e.b);
-    emit(m, e.cond);
+    m.value(e.a);
+    m.value(e.b);
+    m.value(e.cond);
     if (e.type.dtype !== "bool") narrowMask(m, e.type.lanes, bytesOf(e.type.dtype));
     m.op("v128.bitselect");
   },
   cast: (e, m) => vectorCast(m, e),
   bitcast: (e, m) => {
-    emit(m, e.a);
+    m.value(e.a);
     if (e.a.type.lanes === 1) splat(m, e.a.type.dtype);
   },
   fma: (e, m) => {
     const shape = shapeOf(e.type.dtype);
-    emit(m, e.a);
-    emit(m, e.b);
+    m.value(e.a);
+    m.value(e.b);
     m.op(`${shape}.mul`);
-    emit(m, e.c);
+    m.value(e.c);
     m.op(`${shape}.add`);
   },
   dot4: (e, m) => {
-    emit(m, e.acc);
+    m.value(e.acc);
     pairSums(m, e.u, e.s);
     m.op("i32x4.add");
   },
@@ -365,10 +364,10 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
     const { a } = e;
     if (a.kind === "load" && a.type.dtype !== "bool") {
       const { bytes } = DTYPES[a.buffer.dtype];
-      const offset = address(m, a.buffer, a.index, (x) => emit(m, x));
+      const offset = address(m, a.buffer, a.index, (x) => m.value(x));
       m.op(`v128.load${8 * bytes}_splat`, { kind: "memory", align: Math.log2(bytes), offset });
     } else {
-      emit(m, a);
+      m.value(a);
       splat(m, a.type.dtype);
     }
   },

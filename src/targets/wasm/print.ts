@@ -39,7 +39,7 @@ const body = (m: Emitter, stmts: readonly Stmt[]): void => m.scoped(() => stmts.
 function loopEnd(m: Emitter, to: Expr): () => void {
   const value = intValue(to);
   if (value !== undefined) return () => m.constant("i32", value);
-  emit(m, to);
+  m.value(to);
   const local = m.newLocal("i32");
   m.set(local);
   return () => m.get(local);
@@ -51,7 +51,7 @@ function forLoop(m: Emitter, s: For): void {
   const [from, to] = [rangeOf(s.from, m.ranges), rangeOf(s.to, m.ranges)];
   const always = from.hi < to.lo;
   const v = m.newLocal("i32");
-  emit(m, s.from);
+  m.value(s.from);
   m.set(v);
   if (!always) {
     m.get(v);
@@ -81,7 +81,7 @@ const stmtTable: StmtTable<void, [Emitter]> = {
   while: (s, m) => {
     m.open("block");
     m.open("loop");
-    emit(m, s.cond);
+    m.value(s.cond);
     m.op("i32.eqz");
     m.number("br_if", 1);
     body(m, s.body);
@@ -90,7 +90,7 @@ const stmtTable: StmtTable<void, [Emitter]> = {
     m.op("end");
   },
   let: (s, m) => {
-    emit(m, s.value);
+    m.value(s.value);
     const local = m.newLocal(valueType(s.var.type));
     m.set(local);
     const known = s.mutable ? { lo: -Infinity, hi: Infinity } : rangeOf(s.value, m.ranges);
@@ -99,17 +99,17 @@ const stmtTable: StmtTable<void, [Emitter]> = {
     m.ranges.set(s.var.name, range);
   },
   set: (s, m) => {
-    emit(m, s.value);
+    m.value(s.value);
     m.set(m.variable(s.var.name));
   },
   store: (s, m) => {
-    const offset = address(m, s.buffer, s.index, (e) => emit(m, e));
-    emit(m, s.value);
+    const offset = address(m, s.buffer, s.index, (e) => m.value(e));
+    m.value(s.value);
     if (s.value.type.lanes > 1) storeLanes(m, s.value.type, offset);
     else m.op(STORES[s.buffer.dtype] ?? s.buffer.dtype, { kind: "memory", align: Math.log2(DTYPES[s.buffer.dtype].bytes), offset });
   },
   if: (s, m) => {
-    emit(m, s.cond);
+    m.value(s.cond);
     m.open("if");
     body(m, s.then);
     if (s.otherwise.length > 0) {
@@ -130,7 +130,7 @@ const stmtTable: StmtTable<void, [Emitter]> = {
 
 function lower(f: Func): { readonly fn: WasmFunction; readonly scratch: number } {
   const { func: legal, indices } = hoistAddresses(legalize(unrollLoops(f), WASM_CAPABILITIES));
-  const m = new Emitter(legal.params, indices);
+  const m = new Emitter(legal.params, indices, emit);
   body(m, legal.body);
   return { fn: { name: f.name, params: legal.params.map((p) => p.name), locals: m.locals, code: m.code }, scratch: m.scratchPeak };
 }
