@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { HoneError } from "../util/errors.ts";
@@ -7,6 +7,7 @@ import { cacheFolder, markUsed, pruneUnused, writeWhole } from "../util/node/cac
 import type { Artifact, BuildRequest, BuildResult, Source, Stage, StageOptions } from "./artifact.ts";
 import { findCompiler, type Compiler, type FindOptions } from "./compiler.ts";
 import { runProcess } from "./process.ts";
+import { makeFolder } from "../util/node/folder.ts";
 
 export interface ToolchainOptions extends FindOptions {
   /** Where artifacts are kept; the default is `toolchain` in the user's cache. */
@@ -49,7 +50,7 @@ export class Toolchain {
   static async open(options: ToolchainOptions = {}): Promise<Toolchain> {
     const compiler = await findCompiler(options);
     const cache = options.cache ?? (await cacheFolder("toolchain"));
-    await mkdir(cache, { recursive: true, mode: 0o700 });
+    await makeFolder(cache, 0o700);
     return new Toolchain(compiler, cache, options.timeoutMs ?? 10 * MINUTES);
   }
 
@@ -82,7 +83,7 @@ export class Toolchain {
     if (extension !== ".c") throw new HoneError("usage", `"${source.name}" is not the name of a C file`);
     const sha256 = hashOf(source.text);
     const path = join(this.cache, `${sha256}.c`);
-    await mkdir(this.cache, { recursive: true, mode: 0o700 });
+    await makeFolder(this.cache, 0o700);
     await writeWhole(path, source.text, 0o600);
     return { stage: "c", name, path, sha256, fromCache: false };
   }
@@ -194,7 +195,7 @@ export class Toolchain {
       await markUsed(path);
       return { sha256: hashOf(known), fromCache: true };
     }
-    await mkdir(this.cache, { recursive: true, mode: 0o700 });
+    await makeFolder(this.cache, 0o700);
     await pruneUnused(this.cache);
     const folder = await mkdtemp(join(this.cache, "work-"));
     try {
@@ -223,7 +224,7 @@ export class Toolchain {
     const keep = join(this.cache, "failed");
     const first = inputs[0];
     const kept = first === undefined ? keep : join(keep, first.name);
-    await mkdir(keep, { recursive: true, mode: 0o700 });
+    await makeFolder(keep, 0o700);
     for (const input of inputs) await copyFile(join(folder, input.name), join(keep, input.name)).catch(() => undefined);
     const stderr = result.stderr.length > 4000 ? `${result.stderr.slice(0, 4000)}\n…` : result.stderr;
     return new HoneError("toolchain.failed", `${program} ${result.why}:\n${stderr.trimEnd()}`, {

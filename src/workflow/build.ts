@@ -11,7 +11,8 @@ import { PIPELINE } from "../passes/pipeline.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
 import { given, type JobOptions } from "./events.ts";
 import { baseName, importFile, readModelFile, type ModelFile } from "./model-file.ts";
-import { makeFolder, writeOutput } from "./output-file.ts";
+import { writeOutput } from "./output-file.ts";
+import { makeFolder } from "../util/node/folder.ts";
 import { chooseRecipe, signatureOf } from "./recipe.ts";
 import { bindProfile, parseProfiles } from "./shapes.ts";
 

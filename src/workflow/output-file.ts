@@ -1,8 +1,9 @@
 /** Outputs appear whole or not at all, and a place that cannot be written is told before long work, not after it. */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { HoneError } from "../util/errors.ts";
+import { makeFolder } from "../util/node/folder.ts";
 
 /** A reserved output. Either `commit` or `discard` must be called. */
 export class OutputFile {
@@ -56,21 +57,6 @@ export async function writeOutput<T>(path: string, make: (write: (bytes: Uint8Ar
   } finally {
     await output.discard();
   }
-}
-
-/**
- * Makes a folder and those above it. Not with mkdir's `recursive`, which in Node 20 never ends where a folder exists but takes no folders, as in
- * /proc.
- */
-export async function makeFolder(path: string): Promise<void> {
-  const info = await stat(path).catch(() => undefined);
-  if (info?.isDirectory()) return;
-  const above = dirname(path);
-  if (above !== path) await makeFolder(above);
-  await mkdir(path).catch((error: unknown) => {
-    // Another process may have made it meanwhile.
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST" && info === undefined)) throw error;
-  });
 }
 
 /** Where a link leads; a device or a folder is no place for a file that is renamed into it. */

@@ -10,7 +10,8 @@ import { parseRecipe } from "../vision/recipes.ts";
 import { given, type JobOptions } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { writeNpy } from "./npy.ts";
-import { makeFolder, writeOutput } from "./output-file.ts";
+import { writeOutput } from "./output-file.ts";
+import { makeFolder } from "../util/node/folder.ts";
 import { loadRecipe, signatureOfProfile } from "./recipe.ts";
 import type { Recipe } from "../engine/recipe.ts";
 

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
 import { markUsed, privateFolders, pruneUnused, writeWhole } from "../../util/node/cache.ts";
+import { makeFolder } from "../../util/node/folder.ts";
 
 /** Counts over the whole process: what the host allocated since it was loaded, and what is alive. */
 export interface NativeStats {
@@ -69,7 +70,7 @@ async function unpackHost(bytes: Uint8Array, sha256: string): Promise<Host> {
 
 /** Puts bytes into a private folder under a name made of their hash; what is there already is checked first. */
 export async function unpack(folder: string, name: string, bytes: Uint8Array, sha256: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const path = join(folder, name);
   const there = await readFile(path).catch(() => undefined);
   if (there !== undefined && there.length === bytes.length && hashOf(there) === sha256) {

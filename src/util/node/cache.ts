@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, readdir, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { chmod, lstat, readdir, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { HoneError } from "../errors.ts";
+import { makeFolder } from "./folder.ts";
 
 interface Candidate {
   readonly path: string;
@@ -22,7 +23,7 @@ function candidates(): Candidate[] {
 /** The folder, made private (0700), or undefined when it cannot be made, written or trusted. */
 async function makePrivate({ path, shared }: Candidate): Promise<string | undefined> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path, 0o700);
     const real = shared ? path : await realpath(path);
     const info = await lstat(real);
     const mine = process.getuid === undefined || info.uid === process.getuid();
@@ -52,7 +53,7 @@ export async function* privateFolders(): AsyncGenerator<string, void, undefined>
 export async function cacheFolder(name: string): Promise<string> {
   for await (const root of privateFolders()) {
     const folder = join(root, name);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     return folder;
   }
   throw new HoneError("file.unwritable", "no cache folder can be written", {
