@@ -19,9 +19,15 @@ export function unknownFields(object: Record<string, unknown>, known: readonly s
 export function signatureProblems(value: unknown, report: Report): void {
   const s = record(value, "signature", report);
   if (s === undefined) return;
-  unknownFields(s, ["inputs", "outputs"], "signature.", report);
+  unknownFields(s, ["inputs", "outputs", "has", "lacks"], "signature.", report);
+  for (const field of ["has", "lacks"]) opList(s[field], `signature.${field}`, report);
   valueList(s["inputs"], "signature.inputs", report);
   valueList(s["outputs"], "signature.outputs", report);
+}
+
+function opList(value: unknown, path: string, report: Report): void {
+  const good = value === undefined || (Array.isArray(value) && value.length <= MAX_VALUES && value.every((v) => typeof v === "string"));
+  if (!good) report(`${path} must be a list of at most ${MAX_VALUES} names of ops`);
 }
 
 function valueList(value: unknown, path: string, report: Report): void {

@@ -39,6 +39,9 @@ export interface SignatureValue {
 export interface Signature {
   readonly inputs: readonly SignatureValue[];
   readonly outputs: readonly SignatureValue[];
+  /** Ops that the graph must have, or must not have: where models differ only in what their graphs do to their last values. */
+  readonly has?: readonly string[];
+  readonly lacks?: readonly string[];
 }
 
 /** The decoder's kind and its parameters; which kinds exist, and what each may say, is known where decoders are (vision). */
@@ -51,7 +54,8 @@ export interface DecoderRule {
 export interface Recipe {
   readonly version: 1;
   readonly name: string;
-  readonly task: "faces";
+  /** What the model finds: faces, or objects of `classes`. */
+  readonly task: "faces" | "objects";
   /** SPDX identifier of the model's licence. */
   readonly licence: string;
   /** Where the model comes from. */
@@ -73,7 +77,7 @@ export function recipeProblems(value: unknown): Problem[] {
   unknownFields(r, FIELDS, "", report);
   if (r["version"] !== 1) report(`version must be 1, got ${JSON.stringify(r["version"])}`);
   for (const field of ["name", "licence", "source"]) text(r[field], field, report);
-  if (r["task"] !== "faces") report(`task must be "faces", got ${JSON.stringify(r["task"])}`);
+  if (r["task"] !== "faces" && r["task"] !== "objects") report(`task must be "faces" or "objects", got ${JSON.stringify(r["task"])}`);
   const classes: unknown = r["classes"];
   if (!Array.isArray(classes) || classes.length === 0 || !classes.every((c) => typeof c === "string")) {
     report("classes must be a list of one or more names");

@@ -16,6 +16,8 @@ export interface ModelValue {
 export interface ModelSignature {
   readonly inputs: readonly (ModelValue & { readonly dtype: string })[];
   readonly outputs: readonly ModelValue[];
+  /** Names of the ops in its graph; absent where only the outside is known. */
+  readonly ops?: ReadonlySet<string>;
 }
 
 export interface Bound {
@@ -54,7 +56,7 @@ export function bindRecipe(model: ModelSignature, recipes: readonly Recipe[] = b
 
 /** The first reason why a recipe does not fit a model; undefined when it does. */
 export function whyNot(model: ModelSignature, recipe: Recipe): string | undefined {
-  const { inputs, outputs } = recipe.signature;
+  const { inputs, outputs, has = [], lacks = [] } = recipe.signature;
   if (model.inputs.length !== inputs.length) return `it wants ${inputs.length} input(s), the model has ${model.inputs.length}`;
   for (const [i, spec] of inputs.entries()) {
     const input = model.inputs[i];
@@ -64,7 +66,12 @@ export function whyNot(model: ModelSignature, recipe: Recipe): string | undefine
   }
   if (model.outputs.length !== outputs.length) return `it wants ${outputs.length} outputs, the model has ${model.outputs.length}`;
   const matched = matchOutputs(recipe, model.outputs, inputSize(recipe, model.inputs[0]?.dims ?? []));
-  return typeof matched === "string" ? matched : undefined;
+  if (typeof matched === "string") return matched;
+  const { ops } = model;
+  if (ops === undefined) return undefined;
+  const [absent, present] = [has.find((op) => !ops.has(op)), lacks.find((op) => ops.has(op))];
+  if (absent !== undefined) return `it wants a graph that computes ${absent}, the model's does not`;
+  return present === undefined ? undefined : `it wants a graph without ${present}, the model's has it`;
 }
 
 /** The model's output for each role of the recipe, or the reason why there is none. Rows are checked when the input's size is known. */

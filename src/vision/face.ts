@@ -2,13 +2,11 @@ import type { Recipe } from "../engine/recipe.ts";
 import { preprocess } from "../data/normalize.ts";
 import type { Image } from "../data/image.ts";
 import type { Placement } from "../data/letterbox.ts";
-import { nms, sortByScore, weightedNms } from "../geometry/nms.ts";
-import { moveBox, movePoint } from "../geometry/transform.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
-import { inputSize, matchOutputs, type Dim } from "./bind.ts";
-import type { Rows, Size } from "./decoders/decoder.ts";
-import { openDecoder } from "./decoders/kinds.ts";
+import { inputSize, type Dim } from "./bind.ts";
+import type { Size } from "./decoders/decoder.ts";
+import { decodeDetections, type DecodeOptions } from "./detect.ts";
 
 /**
  * A face in pixels of the original image, continuous coordinates from its top-left corner. Boxes and points may reach beyond the image.
@@ -30,24 +28,11 @@ export interface FaceSession {
   readonly inputMetadata?: readonly { readonly name: string; readonly shape?: readonly Dim[] }[];
 }
 
-export interface DecodeOptions {
-  /** Faces below this are dropped. Default: the recipe's. */
-  readonly minScore?: number;
-  /** Two boxes that overlap by more are one face. Default: the recipe's. */
-  readonly iou?: number;
-  /** At most so many faces, the best ones. Default 1000. */
-  readonly limit?: number;
-}
-
 export interface DetectOptions extends DecodeOptions {
   /** Size of the model's input, where neither recipe nor session says it. */
   readonly size?: Size;
   readonly signal?: AbortSignal;
 }
-
-/** So many of the best candidates enter NMS, whose time grows with their square. */
-const MAX_CANDIDATES = 5000;
-const DEFAULT_LIMIT = 1000;
 
 /**
  * Finds faces in an image: preprocesses it by the recipe, runs the model, decodes, merges, and maps back to the image. Best faces first.
@@ -71,36 +56,18 @@ export function decodeFaces(
   placement: Pick<Placement, "back">,
   options: DecodeOptions = {},
 ): Face[] {
-  const decoder = openDecoder(recipe.decoder);
-  const matched = matchOutputs(
-    recipe,
-    Object.entries(outputs).map(([name, tensor]) => ({ name, dims: tensor.dims, tensor })),
-    size,
-  );
-  if (typeof matched === "string") {
-    throw new HoneError("recipe.unknown", `the model's outputs are not those of ${recipe.name}: ${matched}`, {
-      hint: "Choose another recipe with --recipe NAME|FILE.",
+  if (recipe.task !== "faces") {
+    throw new HoneError("recipe.unknown", `${recipe.name} finds ${recipe.classes.slice(0, 3).join(", ")}, not faces`, {
+      hint: "hone eval scores detectors of any kind; faces need a recipe whose task is faces.",
     });
   }
-  const candidates = decoder.candidates((role) => floats(role, matched.get(role)?.tensor), size, options.minScore ?? decoder.minScore);
-  const best = sortByScore(candidates).slice(0, MAX_CANDIDATES);
-  const merge = decoder.merge === "weighted" ? weightedNms : nms;
-  return merge(best, { iou: options.iou ?? decoder.iou, limit: options.limit ?? DEFAULT_LIMIT }).map(({ box, score, points = [] }) => {
-    const { x, y, w, h } = moveBox(placement.back, box);
-    const moved = points.map((p) => movePoint(placement.back, p));
-    return { box: [x, y, w, h], score, points: moved.map((p) => [p.x, p.y]) };
-  });
+  return decodeDetections(recipe, outputs, size, placement, options).map(({ box, score, points }) => ({ box, score, points }));
 }
 
 function sizeOf(session: FaceSession, recipe: Recipe): Size {
   const size = inputSize(recipe, recipe.signature.inputs[0]?.shape ?? []) ?? inputSize(recipe, session.inputMetadata?.[0]?.shape ?? []);
   if (size !== undefined) return size;
   throw new HoneError("usage", `the size of the input of ${recipe.name} is not known`, { hint: "Give options.size, in pixels." });
-}
-
-function floats(role: string, tensor: Tensor | undefined): Rows {
-  if (tensor?.data instanceof Float32Array) return tensor.data;
-  throw new HoneError("recipe.unknown", `the output ${role} is ${tensor?.type ?? "absent"}, the decoder needs float32`);
 }
 
 function checkAborted(signal: AbortSignal | undefined): void {

@@ -3,11 +3,25 @@ import { HoneError, type Problem } from "../util/errors.ts";
 import { openDecoder } from "./decoders/kinds.ts";
 import blazefaceFull from "./recipes/blazeface-full.json" with { type: "json" };
 import blazefaceShort from "./recipes/blazeface-short.json" with { type: "json" };
+import facemaskSsd from "./recipes/facemask-ssd.json" with { type: "json" };
+import fastestdet from "./recipes/fastestdet.json" with { type: "json" };
 import retinafaceMobilenet from "./recipes/retinaface-mobilenet0.25.json" with { type: "json" };
 import retinafaceSlim from "./recipes/retinaface-slim.json" with { type: "json" };
+import ultraLight from "./recipes/ultra-light-320.json" with { type: "json" };
+import ultraLightRaw from "./recipes/ultra-light-320-raw.json" with { type: "json" };
 import yunet from "./recipes/yunet.json" with { type: "json" };
 
-const BUNDLED: readonly unknown[] = [blazefaceFull, blazefaceShort, retinafaceMobilenet, retinafaceSlim, yunet];
+const BUNDLED: readonly unknown[] = [
+  blazefaceFull,
+  blazefaceShort,
+  facemaskSsd,
+  fastestdet,
+  retinafaceMobilenet,
+  retinafaceSlim,
+  ultraLight,
+  ultraLightRaw,
+  yunet,
+];
 
 /** The recipes that come with hone, by name. */
 export function bundledRecipes(): readonly Recipe[] {

@@ -24,6 +24,7 @@ export function signatureOf(graph: Graph): ModelSignature {
   return {
     inputs: graph.inputs.map((v) => ({ name: v.name, dtype: v.dtype, dims: dims(v.shape) })),
     outputs: graph.outputs.map((v) => ({ name: v.name, dims: dims(v.shape) })),
+    ops: new Set(graph.nodes.map((n) => n.op)),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type FaceDecoder, type Size } from "./decoder.ts";
+import { cellCount, eachCell, isFiniteCandidate, type Decoder, type Size } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -9,7 +9,7 @@ import { ParamReader } from "./params.ts";
  * anchors of them all. Anchors have a fixed size, so only their centres, in the middle of the cell, matter. Values are in pixels of a picture of
  * `scale`: centre, size, then the points, relative to the anchor. Scores are logits, clipped to ±`clip`.
  */
-export function blazeface(rule: DecoderRule): FaceDecoder {
+export function blazeface(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
   const perLayer = params.number("anchorsPerLayer", 1, 16);

@@ -9,12 +9,12 @@ export interface Size {
 /** A model's output, by its role: rows × columns numbers, row by row. */
 export type Rows = Float32Array;
 
-/** What turns a face model's outputs into boxes, scores and points. */
-export interface FaceDecoder {
-  /** What the points are, in order. */
+/** What turns a detector's outputs into boxes, scores, classes and points. */
+export interface Decoder {
+  /** What the points are, in order; none where there are none. */
   readonly points: readonly string[];
   readonly minScore: number;
-  /** Overlap from which two boxes are the same face. */
+  /** Overlap from which two boxes are the same object; only those of one class are compared. */
   readonly iou: number;
   /** Whether overlapping boxes are dropped or averaged. */
   readonly merge: "greedy" | "weighted";
@@ -38,4 +38,14 @@ export function cellCount(size: Size, stride: number): number {
 /** Whether a decoded candidate is made of finite numbers; damaged weights must not become boxes. */
 export function isFiniteCandidate({ box, score }: Candidate): boolean {
   return Number.isFinite(box.x + box.y + box.w + box.h) && Number.isFinite(score);
+}
+
+/** The largest of `count` class scores from `start`, and which it is; the first of equal ones. */
+export function bestClass(scores: Rows, start: number, count: number): { readonly score: number; readonly classId: number } {
+  let [score, classId] = [-Infinity, 0];
+  for (let c = 0; c < count; c++) {
+    const value = scores[start + c] ?? NaN;
+    if (value > score) [score, classId] = [value, c];
+  }
+  return { score, classId };
 }

@@ -40,6 +40,17 @@ export class ParamReader {
     return this.#wrong(name, `${length} lists of numbers from ${least} to ${most}`, []);
   }
 
+  /** One of a few words. */
+  choice<const C extends string>(name: string, words: readonly [C, ...C[]]): C {
+    const value = this.#take(name);
+    return words.find((word) => word === value) ?? this.#wrong(name, `one of ${words.join(", ")}`, words[0]);
+  }
+
+  /** Something that is wrong with parameters together. */
+  report(message: string): void {
+    this.problems.push({ message });
+  }
+
   /** A list of names, of exactly `length`. */
   names(name: string, length: number): readonly string[] {
     const value = this.#take(name);

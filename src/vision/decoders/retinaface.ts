@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type FaceDecoder } from "./decoder.ts";
+import { cellCount, eachCell, isFiniteCandidate, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -9,7 +9,7 @@ import { ParamReader } from "./params.ts";
  * minimum size there is a prior, square, centred in its cell; offsets are in units of the first variance times the prior's size, sizes logarithmic
  * in units of the second.
  */
-export function retinaface(rule: DecoderRule): FaceDecoder {
+export function retinaface(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
   const minSizes = params.numberLists("minSizes", 1, 65_536, strides.length);

@@ -1,14 +1,14 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type FaceDecoder } from "./decoder.ts";
+import { cellCount, eachCell, isFiniteCandidate, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
  * YuNet (Wu et al., 2023), anchor-free: at each stride and cell, score = √(class · objectness), centre = (cell + offset)·stride,
  * size = exp(value)·stride, points like centres. The model ends in sigmoids; scores are clamped to 0…1 before the root.
  */
-export function yunet(rule: DecoderRule): FaceDecoder {
+export function yunet(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
   const points = params.names("points", 5);

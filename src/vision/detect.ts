@@ -1,0 +1,72 @@
+import type { Placement } from "../data/letterbox.ts";
+import type { Recipe } from "../engine/recipe.ts";
+import { nms, sortByScore, weightedNms } from "../geometry/nms.ts";
+import { moveBox, movePoint } from "../geometry/transform.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { HoneError } from "../util/errors.ts";
+import { matchOutputs } from "./bind.ts";
+import type { Rows, Size } from "./decoders/decoder.ts";
+import { openDecoder } from "./decoders/kinds.ts";
+
+/** An object in pixels of the original image, continuous coordinates from its top-left corner. Boxes may reach beyond the image. */
+export interface Detection {
+  /** [x, y, w, h]; x and y are the top-left corner. */
+  readonly box: readonly [number, number, number, number];
+  /** 0 to 1. */
+  readonly score: number;
+  /** Index into the recipe's classes. */
+  readonly classId: number;
+  /** What they are the recipe's decoder says; most detectors have none. */
+  readonly points: readonly (readonly [number, number])[];
+}
+
+export interface DecodeOptions {
+  /** Detections below this are dropped. Default: the recipe's. */
+  readonly minScore?: number;
+  /** Two boxes of one class that overlap by more are one object. Default: the recipe's. */
+  readonly iou?: number;
+  /** At most so many, the best ones. Default 1000. */
+  readonly limit?: number;
+}
+
+/** So many of the best candidates enter NMS, whose time grows with their square. */
+const MAX_CANDIDATES = 5000;
+const DEFAULT_LIMIT = 1000;
+
+/**
+ * What a model found, from its outputs for a picture of `size`, in which the image lies at `placement`. Best first.
+ * Throws `recipe.unknown` when the outputs are not those of the recipe.
+ */
+export function decodeDetections(
+  recipe: Recipe,
+  outputs: Readonly<Record<string, Tensor>>,
+  size: Size,
+  placement: Pick<Placement, "back">,
+  options: DecodeOptions = {},
+): Detection[] {
+  const decoder = openDecoder(recipe.decoder);
+  const matched = matchOutputs(
+    recipe,
+    Object.entries(outputs).map(([name, tensor]) => ({ name, dims: tensor.dims, tensor })),
+    size,
+  );
+  if (typeof matched === "string") {
+    throw new HoneError("recipe.unknown", `the model's outputs are not those of ${recipe.name}: ${matched}`, {
+      hint: "Choose another recipe with --recipe NAME|FILE.",
+    });
+  }
+  const candidates = decoder.candidates((role) => floats(role, matched.get(role)?.tensor), size, options.minScore ?? decoder.minScore);
+  const best = sortByScore(candidates).slice(0, MAX_CANDIDATES);
+  const merge = decoder.merge === "weighted" ? weightedNms : nms;
+  const merged = merge(best, { iou: options.iou ?? decoder.iou, limit: options.limit ?? DEFAULT_LIMIT, classAware: true });
+  return merged.map(({ box, score, classId = 0, points = [] }) => {
+    const { x, y, w, h } = moveBox(placement.back, box);
+    const moved = points.map((p) => movePoint(placement.back, p));
+    return { box: [x, y, w, h], score, classId, points: moved.map((p) => [p.x, p.y]) };
+  });
+}
+
+function floats(role: string, tensor: Tensor | undefined): Rows {
+  if (tensor?.data instanceof Float32Array) return tensor.data;
+  throw new HoneError("recipe.unknown", `the output ${role} is ${tensor?.type ?? "absent"}, the decoder needs float32`);
+}
