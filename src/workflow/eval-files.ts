@@ -17,6 +17,8 @@ import {
   readYolo,
   readYoloDetections,
   stemOf,
+  type AnnotatedImage,
+  type Annotation,
   type AnnotationSet,
   type BoxTextForm,
   type DetectionList,
@@ -25,6 +27,7 @@ import {
   type WiderFaces,
 } from "../data/annotations/annotations.ts";
 import { HoneError } from "../util/errors.ts";
+import { imageSizes } from "./eval-images.ts";
 
 /** How a folder of text files is to be read. "auto" looks at the numbers. */
 export const TEXT_FORMATS = ["auto", "cartucho", "odm", "yolo"] as const;
@@ -42,6 +45,55 @@ export interface GroundTruth {
 const MAX_FILE_BYTES = 512 * 1024 * 1024;
 const MAX_FILES = 1_000_000;
 
+export interface TruthOptions {
+  readonly format?: TextFormat | undefined;
+  /** Folder of the images, whose sizes YOLO's shares need. */
+  readonly images?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Ground truth from one or more files and folders, as {@link loadGroundTruth}. Together they make one set: categories are one by their id, and an
+ * image that is in two of them is taken from the first, which the problems name. Throws also `usage` when they are of different kinds.
+ */
+export async function loadGroundTruths(paths: readonly string[], options: TruthOptions = {}): Promise<GroundTruth> {
+  const sets: GroundTruth[] = [];
+  for (const path of paths) sets.push(await loadGroundTruth(path, options.format, await sizesFor(path, options)));
+  const [first, ...rest] = sets;
+  if (first === undefined) throw new HoneError("usage", "no annotations are named");
+  const other = rest.find((s) => s.format !== first.format || s.form !== first.form);
+  if (other !== undefined || (rest.length > 0 && first.wider !== undefined)) {
+    throw new HoneError("usage", `annotations of ${[...new Set(sets.map((s) => s.format))].join(" and ")} cannot be one set`, {
+      hint: "Evaluate them one after the other.",
+    });
+  }
+  return rest.length === 0 ? first : { ...first, set: mergeSets(sets.map((s) => s.set)) };
+}
+
+function mergeSets(sets: readonly AnnotationSet[]): AnnotationSet {
+  const images = new Map<AnnotatedImage["id"], AnnotatedImage>();
+  const categories = new Map(sets.flatMap((s) => s.categories.map((c) => [c.id, c] as const)));
+  const truths: Annotation[] = [];
+  const problems = sets.flatMap((s) => s.problems);
+  for (const set of sets) {
+    const own = set.images.filter((i) => !images.has(i.id));
+    const again = set.images.length - own.length;
+    if (again > 0) problems.push({ message: `${again} images are annotated before, in another file; those annotations are taken` });
+    for (const image of own) images.set(image.id, image);
+    const ids = new Set(own.map((i) => i.id));
+    for (const truth of set.truths) if (ids.has(truth.image)) truths.push(truth);
+  }
+  return { images: [...images.values()], categories: [...categories.values()], truths, problems };
+}
+
+/** Sizes are read only where they are needed: for a folder that is, or may be, YOLO's. */
+async function sizesFor(path: string, { format = "auto", images, signal }: TruthOptions): Promise<ImageSizes> {
+  if (images === undefined || (format !== "auto" && format !== "yolo") || !(await statOf(path)).isDirectory()) return new Map();
+  const names = await listing(path);
+  if (names.some((name) => /\.(xml|mat)$/.test(name))) return new Map();
+  return await imageSizes(images, signal);
+}
+
 /**
  * Ground truth from a file (COCO or LVIS JSON, CSV, dlib or VOC XML, WIDER FACE text) or a folder (VOC XML, WIDER FACE .mat, box texts, YOLO).
  * @param sizes of images, which YOLO's shares need
@@ -53,16 +105,17 @@ export async function loadGroundTruth(path: string, format: TextFormat = "auto",
   const names = await listing(path);
   const mats = names.filter((name) => /^wider_(easy|medium|hard)_val\.mat$/.test(name));
   if (mats.length > 0) return await widerFolder(path, mats);
-  if (names.some((name) => name.endsWith(".xml"))) return { format: "voc", set: readVocXml(await texts(path, names, ".xml")) };
+  if (names.some((name) => name.endsWith(".xml"))) return xmlFolder(await texts(path, names, ".xml"));
   if (!names.some((name) => name.endsWith(".txt"))) {
     throw new HoneError("annotations.invalid", "the folder has no annotation files", {
       at: { file: path },
       hint: "It may hold VOC .xml, WIDER FACE .mat, or .txt files of boxes; a COCO file is named by itself.",
     });
   }
-  const files = await texts(path, names, ".txt");
+  const all = await texts(path, names, ".txt");
+  const files = all.filter((f) => basename(f.name) !== CLASS_LIST);
   const kind = format === "auto" ? guessText(files) : format;
-  if (kind === "yolo") return { format: "yolo", set: readYolo(files, sizes) };
+  if (kind === "yolo") return { format: "yolo", set: yoloSet(files, all.find((f) => basename(f.name) === CLASS_LIST), sizes) };
   const form = kind === "cartucho" ? "corners" : "size";
   return { format: kind, form, set: readBoxTruths(files, form) };
 }
@@ -82,6 +135,25 @@ export async function loadDetections(path: string, truth: Pick<GroundTruth, "for
   }
   if (path.toLowerCase().endsWith(".csv")) return readCsvDetections(await text(path), path);
   return await readCocoResults(createReadStream(path), path);
+}
+
+/** Where labelling tools write the names of YOLO's classes, a line each. */
+const CLASS_LIST = "classes.txt";
+
+/** An image of the folder without a file of labels has no objects: that is how YOLO writes it. */
+function yoloSet(files: readonly NamedText[], list: NamedText | undefined, sizes: ImageSizes): AnnotationSet {
+  const labelled = new Set(files.map((f) => stemOf(f.name)));
+  const empty = [...sizes.keys()].filter((stem) => !labelled.has(stem)).map((stem) => ({ name: `${stem}.txt`, text: "" }));
+  const names = list?.text.split(/\r?\n/).map((line) => line.trim()) ?? [];
+  while (names.at(-1) === "") names.pop();
+  return readYolo([...files, ...empty], sizes, names);
+}
+
+/** VOC's files, one an image, or dlib's, each of a whole set. */
+function xmlFolder(files: readonly NamedText[]): GroundTruth {
+  const dlib = files.filter((f) => /<dataset[\s>]/.test(f.text));
+  if (dlib.length === 0) return { format: "voc", set: readVocXml(files) };
+  return { format: "dlib", set: mergeSets(dlib.map((f) => readDlibXml(f.text, f.name))) };
 }
 
 async function truthFile(path: string): Promise<GroundTruth> {

@@ -8,11 +8,12 @@ import { decodeMask, maskBounds } from "../metrics/mask/rle.ts";
 import { evaluateOpenImages } from "../metrics/open-images.ts";
 import type { DetectionTask, Id } from "../metrics/records.ts";
 import { compareRules, RULE_SETS, type RuleDifference, type RuleSetName } from "../metrics/rules.ts";
-import { evaluateVoc } from "../metrics/voc.ts";
+import { evaluateVoc, type VocOptions } from "../metrics/voc.ts";
 import type { MetricWarning } from "../metrics/warnings.ts";
 import { evaluateWider } from "../metrics/wider.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
-import { loadDetections, loadGroundTruth, type GroundTruth, type TextFormat } from "./eval-files.ts";
+import { loadDetections, loadGroundTruths, type GroundTruth, type TextFormat } from "./eval-files.ts";
+import { intervalsOf, type IntervalNote, type Intervals } from "./eval-intervals.ts";
 
 export const PROTOCOLS = [
   "coco",
@@ -28,17 +29,28 @@ export const PROTOCOLS = [
 ] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-export interface EvaluateRequest {
-  readonly detections: string;
-  readonly annotations: string;
+export interface EvaluateOptions {
   /** Default: wider for WIDER FACE's files, voc for VOC's and box texts, else coco. */
   readonly protocol?: Protocol | undefined;
   /** Of voc, voc07 and openimages; default 0.5. */
   readonly iouThreshold?: number | undefined;
-  readonly format?: TextFormat | undefined;
+  /** Every object and every detection counts as one class. */
+  readonly anyClass?: boolean | undefined;
+  /** Resamples of the confidence intervals; default 0, none. */
+  readonly rounds?: number | undefined;
   readonly explain?: boolean | undefined;
   /** Two protocols to compare rule by rule. */
   readonly diff?: readonly string[] | undefined;
+}
+
+export interface EvaluateRequest extends EvaluateOptions {
+  readonly detections: string;
+  /** Several files or folders of different images make one set. */
+  readonly annotations: string | readonly string[];
+  readonly format?: TextFormat | undefined;
+  /** Folder of the images: YOLO's shares become pixels by their sizes. */
+  readonly images?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CategoryRow {
@@ -54,6 +66,9 @@ export interface Evaluation {
   readonly truths: number;
   readonly detections: number;
   readonly metrics: Readonly<Record<string, number>>;
+  /** Bootstrap intervals of some of the metrics, where resamples were asked for and the protocol has them. */
+  readonly intervals?: Intervals;
+  readonly bootstrap?: IntervalNote;
   readonly perCategory: readonly CategoryRow[];
   readonly warnings: readonly MetricWarning[];
   /** Records that could not be read. */
@@ -79,20 +94,25 @@ export interface ProtocolDifference {
 
 /** Reads both files and evaluates. @throws HoneError file.*, annotations.invalid, metrics.invalid, usage */
 export async function evaluateFiles(request: EvaluateRequest): Promise<Evaluation> {
-  const truth = await loadGroundTruth(request.annotations, request.format);
+  const annotations = typeof request.annotations === "string" ? [request.annotations] : request.annotations;
+  const truth = await loadGroundTruths(annotations, request);
   const found = await loadDetections(request.detections, truth);
   return evaluateDetections(truth, found, request);
 }
 
 /** Evaluates what was read. @throws HoneError metrics.invalid, usage */
 export function evaluateDetections(
-  truth: GroundTruth,
+  given: GroundTruth,
   found: DetectionList,
-  options: Pick<EvaluateRequest, "protocol" | "iouThreshold" | "explain" | "diff"> = {},
+  options: EvaluateOptions = {},
 ): Evaluation {
-  const protocol = options.protocol ?? defaultProtocol(truth);
-  const task = taskOf(truth.set, found.detections);
-  const judged = judge(protocol, task, truth, options.iouThreshold ?? 0.5);
+  const protocol = options.protocol ?? defaultProtocol(given);
+  const truth = options.anyClass === true ? { ...given, set: ofOneClass(given.set) } : given;
+  const detections = options.anyClass === true ? found.detections.map((d) => ({ ...d, category: ANY.id })) : found.detections;
+  const task = taskOf(truth.set, detections);
+  const iouThreshold = options.iouThreshold ?? 0.5;
+  const judged = judge(protocol, task, truth, iouThreshold);
+  const sampled = intervalsOf(task, { coco: COCO_KINDS[protocol], voc: vocOptions(protocol, iouThreshold), rounds: options.rounds ?? 0 });
   const names = new Map(truth.set.categories.map((c) => [c.id, c.name]));
   return {
     protocol,
@@ -101,6 +121,7 @@ export function evaluateDetections(
     truths: task.truths.length,
     detections: task.detections.length,
     metrics: judged.metrics,
+    ...(sampled ? { intervals: sampled.intervals, bootstrap: sampled.note } : {}),
     perCategory: judged.perCategory.map(({ category, AP }) => {
       const name = names.get(category);
       return { category, AP, ...(name === undefined ? {} : { name }) };
@@ -111,6 +132,12 @@ export function evaluateDetections(
     ...(options.diff && options.diff.length > 0 ? { diff: differenceOf(options.diff, task, truth) } : {}),
     task,
   };
+}
+
+const ANY = { id: 1, name: "any" };
+
+function ofOneClass(set: AnnotationSet): AnnotationSet {
+  return { ...set, categories: [ANY], truths: set.truths.map((t) => ({ ...t, category: ANY.id })) };
 }
 
 function defaultProtocol({ format, wider }: GroundTruth): Protocol {
@@ -127,6 +154,11 @@ interface Judged {
 
 const COCO_KINDS: Partial<Record<Protocol, CocoKind>> = { coco: "box", "coco-mask": "mask", "coco-keypoints": "keypoints" };
 
+function vocOptions(protocol: Protocol, iouThreshold: number): VocOptions | undefined {
+  if (protocol === "voc") return { iouThreshold };
+  return protocol === "voc07" ? { iouThreshold, interpolation: "eleven" } : undefined;
+}
+
 function judge(protocol: Protocol, task: DetectionTask, truth: GroundTruth, iouThreshold: number): Judged {
   const kind = COCO_KINDS[protocol];
   if (kind !== undefined) {
@@ -135,9 +167,8 @@ function judge(protocol: Protocol, task: DetectionTask, truth: GroundTruth, iouT
   }
   switch (protocol) {
     case "voc":
-      return evaluateVoc(task, { iouThreshold });
     case "voc07":
-      return evaluateVoc(task, { iouThreshold, interpolation: "eleven" });
+      return evaluateVoc(task, vocOptions(protocol, iouThreshold));
     case "lvis":
     case "lvis-mask":
       return evaluateLvis(task, { kind: protocol === "lvis" ? "box" : "mask" });

@@ -42,9 +42,14 @@ export interface Detector {
   readonly engine: string;
 }
 
-/** Opens an engine for faces. Throws `recipe.unknown` when it has none and no bundled one fits. */
-export async function openDetector(engine: string, asked?: string, signal?: AbortSignal): Promise<Detector> {
-  const session = await Session.open(engine, { signal, contexts: 1 });
+/** Opens an engine: its path, or its bytes and what they are called. Throws `recipe.unknown` when it has none and no bundled one fits. */
+export async function openDetector(
+  source: string | Uint8Array,
+  asked?: string,
+  signal?: AbortSignal,
+  engine: string = typeof source === "string" ? source : "engine",
+): Promise<Detector> {
+  const session = await Session.open(source, { native: "allow", signal, contexts: 1 });
   try {
     const own = asked === undefined ? recipeOf(session.manifest, engine) : undefined;
     const recipe = own ?? (await requireRecipe(signatureOfProfile(session.manifest, 0), asked, engine, signal));
@@ -55,11 +60,18 @@ export async function openDetector(engine: string, asked?: string, signal?: Abor
   }
 }
 
-/** The size of the profile that suits a photo: the nearest in shape, and of equal ones the largest. */
+/** The size of the profile that suits a photo. */
 export function sizeFor({ session, recipe }: Detector, image: Size): Size | undefined {
-  const sizes = session.manifest.profiles.flatMap((p) => inputSize(recipe, p.inputs[0] ?? []) ?? []);
+  return nearestSize(
+    session.manifest.profiles.flatMap((p) => inputSize(recipe, p.inputs[0] ?? []) ?? []),
+    image,
+  );
+}
+
+/** The size that suits a photo: the nearest in shape, and of equal ones the largest. */
+export function nearestSize(sizes: readonly Size[], image: Size): Size | undefined {
   const bend = (s: Size): number => Math.abs(Math.log((s.width / s.height) * (image.height / image.width)));
-  return sizes.sort((a, b) => Math.round((bend(a) - bend(b)) * 1000) || b.width * b.height - a.width * a.height)[0];
+  return sizes.toSorted((a, b) => Math.round((bend(a) - bend(b)) * 1000) || b.width * b.height - a.width * a.height)[0];
 }
 
 export async function findFaces(detector: Detector, image: Image, options: FaceOptions = {}): Promise<Face[]> {
