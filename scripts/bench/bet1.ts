@@ -15,7 +15,7 @@ import { cpuFeatures } from "../../src/toolchain/cpu.ts";
 import { Toolchain } from "../../src/toolchain/toolchain.ts";
 import { wasmRows } from "./bet1-wasm.ts";
 import { CASES, type BenchCase } from "./cases.ts";
-import { peakKernel } from "./peak.ts";
+import { peakKernel } from "../../src/workflow/bench-peak.ts";
 
 interface Row {
   readonly name: string;

@@ -26,12 +26,12 @@ async function loadRuntime(): Promise<Runtime> {
   }
 }
 
-/** A session of ONNX Runtime on one thread. `path` and not bytes, so that it finds data files beside the model. */
-export async function openOnnxRuntime(path: string): Promise<Peer> {
+/** A session of ONNX Runtime, on one thread unless told otherwise. `path` and not bytes, so that it finds data files beside the model. */
+export async function openOnnxRuntime(path: string, threads: number = 1): Promise<Peer> {
   const runtime = await loadRuntime();
   let session: InferenceSession;
   try {
-    session = await runtime.InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+    session = await runtime.InferenceSession.create(path, { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 });
   } catch (cause) {
     throw new HoneError(
       "model.unsupported",
