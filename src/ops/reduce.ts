@@ -50,6 +50,7 @@ function reduce(name: string, how: Reducer, cls: InputClass = "number"): Op {
     name,
     inputs: { x: cls },
     attrs: { axes: [] as number[], keepDims: true },
+    traits: { channels: "same" },
     infer: ({ x }, { axes, keepDims }) => [
       { dtype: x.dtype, shape: reducedShape(x.shape, reducedAxes(name, axes, x.shape.length), keepDims) },
     ],

@@ -4,6 +4,7 @@
  * where a value leaves the blocked world its reader converts in its own loops.
  */
 import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
+import { computeNode } from "../ops/compute.ts";
 import { getOp, type Traits } from "../ops/index.ts";
 import { PLAIN, type Layout } from "../tensor/layout.ts";
 
@@ -51,50 +52,73 @@ function blocks(node: Node, block: number): boolean {
   return channels !== undefined && BLOCKS[channels](node, block);
 }
 
-/** Whether the node reads this input as vectors along the channels, at the index of its result. */
-function wantsBlocked(node: Node, v: Value): boolean {
+/**
+ * Whether a node with a blocked result reads this plain input in vectors along the channels, or as a convolution that jumps from
+ * channel to channel.
+ */
+function wantsBlocked(node: Node, v: Value, block: number): boolean {
   const out = output(node);
   const { elementwise, channels } = getOp(node.op).traits;
-  if (v.shape.length !== 4 || v.dtype !== "float32" || v.shape[1] !== out.shape[1] || v.shape[1] === 1) return false;
+  if (v.shape.length !== 4 || v.dtype !== "float32" || v.shape[1] === 1) return false;
   if (elementwise) return v.shape.every((d, i) => d === out.shape[i]);
-  return channels === "conv" && Number(node.attrs["group"] ?? 1) > 1 && v === node.inputs[0];
+  return channels === "conv" && v === node.inputs[0] && Number(v.shape[1]) >= block;
+}
+
+/** Whether a node with a plain result reads better from a plain input: views then cost nothing, and reductions run along rows. */
+function wantsPlain(node: Node): boolean {
+  return getOp(node.op).traits.view === true || computeNode(node).nests.some((n) => n.kind === "reduce");
+}
+
+/** Conversions between layouts, each made once, by identity nodes. */
+class Conversions {
+  readonly nodes: Node[] = [];
+  readonly #made = new Map<Value, Value>();
+
+  convert(v: Value, layout: Layout): Value {
+    const known = this.#made.get(v);
+    if (known) return known;
+    const { data: _data, ...type } = v;
+    const value: Value = { ...type, name: `${v.name}:${layout.kind}`, layout };
+    this.#made.set(v, value);
+    this.add(v, value, []);
+    return value;
+  }
+
+  add(from: Value, to: Value, origin: readonly string[]): void {
+    this.nodes.push({ op: "identity", name: to.name, inputs: [from], outputs: [to], attrs: {}, origin });
+  }
+}
+
+/** The node with its inputs converted to how it reads them best. */
+function convertInputs(node: Node, toBlocked: boolean, blocked: Layout & { kind: "blocked" }, made: Conversions): Node {
+  if (!toBlocked && !wantsPlain(node)) return node;
+  const inputs = node.inputs.map((v) => {
+    if (!v) return v;
+    if (toBlocked) return !isBlocked(v) && wantsBlocked(node, v, blocked.block) ? made.convert(v, blocked) : v;
+    return isBlocked(v) ? made.convert(v, PLAIN) : v;
+  });
+  return { ...node, inputs };
 }
 
 /** The graph with the layout of every value chosen for vectors of `block` floats; graph inputs and outputs stay plain. */
 export function chooseLayouts(graph: Graph, block: number): Graph {
-  const blocked: Layout = { kind: "blocked", block };
+  const blocked = { kind: "blocked", block } as const;
   const renewed = new Map<Value, Value>();
   const final = new Set(graph.outputs);
-  const nodes: Node[] = [];
-  const repacked = new Map<Value, Value>();
-  const pack = (v: Value): Value => {
-    const known = repacked.get(v);
-    if (known) return known;
-    const { data: _data, ...type } = v;
-    const value: Value = { ...type, name: `${v.name}:blocked`, layout: blocked };
-    repacked.set(v, value);
-    nodes.push({ op: "identity", name: value.name, inputs: [v], outputs: [value], attrs: {}, origin: [] });
-    return value;
-  };
+  const made = new Conversions();
   for (const node of graph.nodes) {
     const current: Node = { ...node, inputs: node.inputs.map((v) => v && (renewed.get(v) ?? v)) };
-    const layout = blocks(current, block) ? blocked : PLAIN;
-    const packed =
-      layout === PLAIN
-        ? current
-        : { ...current, inputs: current.inputs.map((v) => (v && !isBlocked(v) && wantsBlocked(current, v) ? pack(v) : v)) };
-    const outputs = node.outputs.map((v): Value => {
-      if (layout === PLAIN) return v;
-      const value = { ...v, name: final.has(v) ? `${v.name}:blocked` : v.name, layout };
-      renewed.set(v, value);
-      return value;
-    });
-    nodes.push({ ...packed, outputs });
-    node.outputs.forEach((v, i) => {
-      const value = outputs[i];
-      if (final.has(v) && value && value !== v)
-        nodes.push({ op: "identity", name: `${node.name}:plain`, inputs: [value], outputs: [v], attrs: {}, origin: node.origin });
-    });
+    const toBlocked = blocks(current, block);
+    const converted = convertInputs(current, toBlocked, blocked, made);
+    if (!toBlocked) {
+      made.nodes.push(converted);
+      continue;
+    }
+    const result = output(node);
+    const value: Value = { ...result, name: final.has(result) ? `${result.name}:blocked` : result.name, layout: blocked };
+    renewed.set(result, value);
+    made.nodes.push({ ...converted, outputs: [value] });
+    if (final.has(result)) made.add(value, result, node.origin);
   }
-  return { ...graph, nodes };
+  return { ...graph, nodes: made.nodes };
 }

@@ -8,7 +8,7 @@ import { offsetOf } from "../loop/expand.ts";
 import { add, binary, broadcast, constant, div, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import { forLoop, letMutable, letVar, prefetch, setVar, store } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
-import { physicalDims } from "../tensor/layout.ts";
+import { physicalDims, type Layout } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
 import { channelRead } from "./epilogue.ts";
 import type { Machine } from "../loop/machine.ts";
@@ -26,9 +26,13 @@ interface Tile {
 
 /**
  * Register tiles by registers and channel blocks: accumulators, the weights of one step, and one broadcast input must fit.
- * Two blocks a pixel halve the broadcasts.
+ * Two blocks a pixel halve the broadcasts. From a plain input every accumulator has a sum beside it.
  */
-export function chooseTile(machine: Machine, channelBlocks: number): Tile {
+export function chooseTile(machine: Machine, channelBlocks: number, input: Layout["kind"]): Tile {
+  if (input === "plain") {
+    const blocks = Math.min(2, channelBlocks);
+    return { blocks, pixels: Math.floor(machine.registers / (2 * blocks)) };
+  }
   const blocks = channelBlocks === 3 && machine.registers <= 16 ? 3 : Math.min(2, channelBlocks);
   const pixels = Math.floor((machine.registers - 1 - blocks) / blocks);
   return { blocks, pixels: Math.min(pixels, machine.registers > 16 ? 14 : 12) };
@@ -320,7 +324,7 @@ export const denseConv: Schedule = {
     const inner = x.layout.kind === "blocked" ? x.layout.block : 1;
     const packed = packConv(w, g.lanes, inner);
     const buffer = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
-    const tile = chooseTile(l.machine, packed.blocks);
+    const tile = chooseTile(l.machine, packed.blocks, x.layout.kind);
     const perTap = inner * g.lanes;
     const perRun = g.kernelRows * g.kernelColumns * perTap;
     const perBlock = Math.ceil(g.inputChannels / inner) * perRun;

@@ -6,7 +6,7 @@ import { affine } from "../loop/affine.ts";
 import { combine, insideOf, offsetOf, writtenIndex } from "../loop/expand.ts";
 import { add, broadcast, indexVar, int, load, mul, select, variable } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
-import { simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
+import { rangeOf, simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
 import { forLoop, letMutable, setVar, store } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
 import { visitExpr } from "../loop/walk.ts";
@@ -58,9 +58,18 @@ function laneRead(l: Lowering, lane: Var, lanes: number, ranges: ReadonlyMap<str
     function vectorLoad(at: Expr): Expr {
       const stride = affine(at)?.coefficients.get(lane.name) ?? laneStride(at, lane.name);
       if (stride !== 1 || buffer.dtype !== "float32") throw new DoesNotFit("a read does not run along the lanes");
+      // The last block of a result may have more lanes than channels; what it reads must still lie inside the operand.
+      if (ragged(l) && rangeOf(at, ranges).hi >= buffer.length) throw new DoesNotFit("the last vector would read past an operand");
       return load(buffer, replaceVar(at, lane.name), lanes);
     }
   };
+}
+
+/** Whether the last block of channels of the result is not full. */
+function ragged({ nest, place }: Lowering): boolean {
+  const { layout } = place(nest.result);
+  const dims = nest.region?.extents ?? nest.result.dims;
+  return layout.kind === "blocked" && (dims[1] ?? 1) % layout.block !== 0;
 }
 
 /** The lane's coefficient when the offset is `rest + lane` and the rest is not affine (a table look-up, a division). */
