@@ -20,7 +20,7 @@ import { zeros, type Tensor } from "../../src/tensor/tensor.ts";
 import { cpuFeatures } from "../../src/toolchain/cpu.ts";
 import { buildHost } from "../../src/toolchain/host.ts";
 import { Toolchain } from "../../src/toolchain/toolchain.ts";
-import { must } from "../../src/util/errors.ts";
+import { HoneError, must } from "../../src/util/errors.ts";
 
 export interface Case {
   readonly name: string;
@@ -225,8 +225,23 @@ function join(parts: readonly Uint8Array[]): { readonly bytes: Uint8Array; reado
   return { bytes, bases };
 }
 
-/** Through the C printer and the compiler: all cases in one shared object. */
-export function cBackend({ machine, schedule, onRun }: COptions): Backend {
+/** Through the C printer and the compiler: all cases in one shared object; in two where the compiler refuses. */
+export function cBackend(options: COptions): Backend {
+  const run = batch(options);
+  const halves: Backend = async (cases) => {
+    try {
+      return await run(cases);
+    } catch (error) {
+      if (!(error instanceof HoneError) || error.code !== "toolchain.failed") throw error;
+      if (cases.length === 1) return [{ error }];
+      const middle = Math.ceil(cases.length / 2);
+      return [...(await halves(cases.slice(0, middle))), ...(await halves(cases.slice(middle)))];
+    }
+  };
+  return halves;
+}
+
+function batch({ machine, schedule, onRun }: COptions): Backend {
   return async (cases) => {
     const units: (Unit | { readonly error: unknown })[] = cases.map((c, n) =>
       attempt((): Unit => {

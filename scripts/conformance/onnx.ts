@@ -3,13 +3,13 @@
  * Runs ONNX's backend test suite and counts what passes. Fails when a case fails that is not in the list of exclusions, or one
  * in it passes.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { HoneError } from "../../src/util/errors.ts";
 import { cBackend, interpretBackend, machineWith, wasmBackend, type Backend, type Outcome } from "./backends.ts";
 import { difference, ONNX_TOLERANCE } from "./compare.ts";
-import { ARCHIVE, GROUPS, readCases, unpackArchive, type OnnxCase } from "./onnx-cases.ts";
+import { ARCHIVE, caseNames, GROUPS, readCases, unpackArchive, type OnnxCase } from "./onnx-cases.ts";
 
 interface Count {
   passed: number;
@@ -66,8 +66,8 @@ const BATCH = 300;
 async function runGroup(folder: string, group: string, backend: Backend): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   const cases: OnnxCase[] = [];
-  const names = readdirSync(join(folder, group)).filter((n) => new RegExp(options.only).test(n));
-  for (const name of names.sort()) {
+  const names = caseNames(join(folder, group)).filter((n) => new RegExp(options.only).test(n));
+  for (const name of names) {
     try {
       cases.push(...readCases(join(folder, group, name), name));
     } catch (error) {

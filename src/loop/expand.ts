@@ -5,7 +5,7 @@
 import { physicalDims, type Layout } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
 import { invariant } from "../util/errors.ts";
-import { add, and, binary, broadcast, compare, constant, div, fma, indexVar, int, load, mod, mul, select, variable } from "./expr.ts";
+import { add, and, binary, broadcast, cast, compare, constant, div, fma, indexVar, int, load, mod, mul, select, variable } from "./expr.ts";
 import type { Nest, Operand, Read } from "./nest.ts";
 import { simplifyBody } from "./simplify.ts";
 import { forLoop, ifThen, letMutable, setVar, store } from "./stmt.ts";
@@ -72,13 +72,17 @@ export function elementOf(
   if (!reduction) return emit(nest.body({ p, r: [], read }));
   const r = reduction.extents.map((_, i) => indexVar(`${prefix}r${i}`));
   const value = nest.body({ p, r, read });
-  const acc = variable(`${prefix}acc`, value.type);
+  const { dtype, lanes } = value.type;
+  // Sums of half-precision numbers are kept in float32.
+  const kept = dtype === "float16" || dtype === "bfloat16" ? "float32" : dtype;
+  const acc = variable(`${prefix}acc`, { dtype: kept, lanes });
   const loops = r.reduceRight<readonly Stmt[]>(
     (body, v, i) => [forLoop(v, reduction.extents[i] ?? 1, body)],
-    [setVar(acc, combine(reduction.combine, acc, value))],
+    [setVar(acc, combine(reduction.combine, acc, cast(value, kept)))],
   );
-  const result = reduction.finish ? reduction.finish(acc, { p, r: [], read }) : acc;
-  return [letMutable(acc, broadcast(reduction.init, value.type.lanes)), ...loops, ...emit(result)];
+  const total = cast(acc, dtype);
+  const result = reduction.finish ? reduction.finish(total, { p, r: [], read }) : total;
+  return [letMutable(acc, cast(broadcast(reduction.init, lanes), kept)), ...loops, ...emit(result)];
 }
 
 /** Loops over the result in the order of its memory; `body` gets the logical index. Padding of a blocked result is not visited. */

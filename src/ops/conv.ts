@@ -27,7 +27,7 @@ export interface Window {
 }
 
 /** Fills absent strides, dilations and pads. */
-function windowOf(rank: number, attrs: Window): Window {
+export function windowOf(rank: number, attrs: Window): Window {
   const or = (list: readonly number[], n: number, value: number): readonly number[] =>
     list.length > 0 ? list : new Array<number>(n).fill(value);
   return { strides: or(attrs.strides, rank, 1), dilations: or(attrs.dilations, rank, 1), pads: or(attrs.pads, 2 * rank, 0) };
@@ -48,7 +48,7 @@ function windowShape(spatial: Shape, kernel: readonly number[], w: Window, ceil 
 }
 
 /** Input index of kernel position k under output position o. */
-function windowIndex(o: readonly Expr[], k: readonly Expr[], w: Window): readonly Expr[] {
+export function windowIndex(o: readonly Expr[], k: readonly Expr[], w: Window): readonly Expr[] {
   return o.map((at, i) => {
     const moved = mulIndex(at, int(w.strides[i] ?? 1));
     const spread = mulIndex(k[i] ?? int(0), int(w.dilations[i] ?? 1));
@@ -116,9 +116,15 @@ export const conv: Op = defineOp({
   },
 });
 
-const poolAttrs = { kernel: [] as number[], strides: [] as number[], dilations: [] as number[], pads: [] as number[], ceilMode: false };
+export const poolAttrs = {
+  kernel: [] as number[],
+  strides: [] as number[],
+  dilations: [] as number[],
+  pads: [] as number[],
+  ceilMode: false,
+};
 
-function poolShape(
+export function poolShape(
   op: string,
   x: { readonly shape: Shape; readonly dtype: "float32" },
   attrs: Window & { kernel: readonly number[]; ceilMode: boolean },

@@ -2,17 +2,44 @@
 import { GraphBuilder } from "../ir/builder.ts";
 import { HoneError } from "../util/errors.ts";
 import * as binary from "./binary.ts";
+import * as bits from "./bits.ts";
+import * as convTranspose from "./conv-transpose.ts";
 import * as conv from "./conv.ts";
+import * as cumulative from "./cumulative.ts";
 import type { Op } from "./define.ts";
+import * as einsum from "./einsum.ts";
+import * as elements from "./elements.ts";
 import * as gemm from "./gemm.ts";
+import * as pool from "./pool.ts";
+import * as quantize from "./quantize.ts";
 import * as reduce from "./reduce.ts";
 import * as resize from "./resize.ts";
+import * as sample from "./sample.ts";
 import * as select from "./select.ts";
 import * as shape from "./shape.ts";
+import * as trig from "./trig.ts";
 import * as unary from "./unary.ts";
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "compute" in x;
-const families: readonly object[] = [unary, binary, conv, gemm, reduce, shape, select, resize];
+const families: readonly object[] = [
+  unary,
+  binary,
+  conv,
+  gemm,
+  reduce,
+  shape,
+  select,
+  resize,
+  bits,
+  trig,
+  elements,
+  cumulative,
+  convTranspose,
+  pool,
+  einsum,
+  quantize,
+  sample,
+];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));
 

@@ -51,7 +51,7 @@ const NEAREST: Readonly<Record<string, (x: Expr) => Expr>> = {
 
 const clampIndex = (i: Expr, size: number): Expr => binary("min", binary("max", i, int(0)), int(size - 1));
 
-interface Tap {
+export interface Tap {
   readonly index: Expr;
   readonly weight: Expr | undefined;
 }
@@ -105,7 +105,7 @@ const TAPS: Readonly<Record<string, (i: Expr, axis: Axis, attrs: typeof ATTRS) =
 };
 
 /** The weighted sum over every combination of the axes' taps. */
-function sample(read: (index: readonly Expr[]) => Expr, taps: readonly (readonly Tap[])[], done: readonly Expr[] = []): Expr {
+export function sample(read: (index: readonly Expr[]) => Expr, taps: readonly (readonly Tap[])[], done: readonly Expr[] = []): Expr {
   const [first, ...rest] = taps;
   if (!first) return read(done);
   const parts = first.map(({ index, weight }) => {

@@ -21,7 +21,7 @@ interface DataOptions {
 
 /** Equal names give equal numbers, in [0, 1) (Mulberry32 by Tommy Ettinger). */
 export function randomFrom(name: string): () => number {
-  let state = [...name].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 16777619), 2166136261);
+  let state = Array.from(name, (c) => c.charCodeAt(0)).reduce((h, c) => Math.imul(h ^ c, 16777619), 2166136261);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);

@@ -19,7 +19,7 @@ export interface ImportOptions {
   readonly shapes?: InputShapes;
 }
 
-const OLDEST_OPSET = 7;
+const OLDEST_OPSET = 6;
 const NEWEST_OPSET = 28;
 
 /** What a name of the ONNX graph stands for. `undefined`: it could not be mapped, and its users need no complaint of their own. */
@@ -177,10 +177,7 @@ function trimmed(inputs: readonly (Value | undefined | "broken")[]): (Value | un
   return values;
 }
 
-const QUANTIZED = /^(QuantizeLinear|DequantizeLinear|DynamicQuantizeLinear|QLinear\w+|ConvInteger|MatMulInteger)$/;
-
 function unknownOperator({ opType, domain }: OnnxNode): HoneError {
   if (!isOnnxDomain(domain)) return new HoneError("model.unsupported", `hone does not read the operator ${domain}.${opType}`);
-  const hint = QUANTIZED.test(opType) ? "Give hone the model before it was quantised: hone reads float models at present." : undefined;
-  return new HoneError("model.unsupported", `hone does not read the operator ${opType}`, hint === undefined ? {} : { hint });
+  return new HoneError("model.unsupported", `hone does not read the operator ${opType}`);
 }

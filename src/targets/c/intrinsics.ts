@@ -100,7 +100,7 @@ export function unaryIntrinsic(op: UnaryOp, t: LoopType): Intrinsic {
 
 /** floor division and modulus of addresses; truncation otherwise, with 0 for a zero divisor. */
 function divisionElement(op: "div" | "mod", dtype: LoopType["dtype"], a: string, b: string): string {
-  if (dtype === "float32" || isDouble(dtype))
+  if (dtype !== "index" && DTYPES[dtype].class === "float")
     return op === "mod" ? `__builtin_fmod${isDouble(dtype) ? "" : "f"}(${a}, ${b})` : `${a} / ${b}`;
   if (dtype === "index") return op === "div" ? `${a} / ${b} - (${a} % ${b} < 0)` : `(${a} % ${b} + ${b}) % ${b}`;
   return `${b} == 0 ? 0 : ${a} ${op === "div" ? "/" : "%"} ${b}`;

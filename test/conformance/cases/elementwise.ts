@@ -116,6 +116,14 @@ const others: readonly OpCase[] = [
   { name: "pow by 2", build: (m) => m.op("pow", [m.x([19]), m.f32([2], [])]) },
   { name: "prelu", build: (m) => m.op("prelu", [m.x([2, 5, 3, 4]), m.w([5, 1, 1])]) },
   { name: "mod of floats", build: (m) => m.op("mod", [m.x([19], { low: -9, high: 9 }), m.x([19], { low: 1, high: 3 })], { fmod: true }) },
+  {
+    name: "division of float16 by zero",
+    build: (m) => m.op("div", [m.x([9], { dtype: "float16", low: 1 }), m.x([9], { dtype: "float16", low: 0, high: 0 })]),
+  },
+  {
+    name: "mod of float16",
+    build: (m) => m.op("mod", [m.x([9], { dtype: "float16", low: -9, high: 9 }), m.x([9], { dtype: "float16", low: 1 })], { fmod: true }),
+  },
   { name: "mod of integers", build: (m) => m.op("mod", [m.x([19], range("int32")), m.x([19], { dtype: "int32", low: 1, high: 7 })]) },
   { name: "isNaN", build: (m) => m.op("isNaN", [m.op("sqrt", [m.x([19])])]) },
   {

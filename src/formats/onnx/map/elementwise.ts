@@ -1,4 +1,5 @@
 import type { Attrs, Value } from "../../../ir/graph.ts";
+import { tensor } from "../../../tensor/tensor.ts";
 import type { Mapper, NodeView } from "./node.ts";
 
 /** An operator that is one op of ours, with all its inputs in the same order. */
@@ -6,6 +7,18 @@ const direct =
   (op: string, attrs: (n: NodeView) => Attrs = () => ({})): Mapper =>
   (n) =>
     n.emit(op, n.inputs, attrs(n));
+
+/** Up to operator set 6 the second input broadcasts only when asked, from `axis` on. */
+const legacy =
+  (op: string): Mapper =>
+  (n) => {
+    const [x, y] = [n.input(0), n.input(1)];
+    if (n.opset >= 7 || !n.flag("broadcast") || !n.has("axis")) return n.emit(op, [x, y]);
+    const axis = n.int("axis", 0);
+    const after = x.shape.length - (axis < 0 ? axis + x.shape.length : axis) - y.shape.length;
+    const axes = Array.from({ length: Math.max(0, after) }, (_, i) => y.shape.length + i);
+    return n.emit(op, [x, axes.length > 0 ? n.step("unsqueeze", [y], { axes }) : y]);
+  };
 
 /** An operator over any number of inputs, as a chain of one over two. */
 const chain =
@@ -46,8 +59,17 @@ const pow: Mapper = (n) => {
 
 const dropout: Mapper = (n) => {
   if (n.inputs[2] && n.known(2)?.[0] !== 0) throw n.unsupported("the training mode", "Export the model for inference.");
-  return identity(n);
+  return withMask(n);
 };
+
+/** The second output is the mask of what was kept: everything. */
+function withMask(n: NodeView): Value | readonly Value[] {
+  const x = n.input(0);
+  const y = n.emit("identity", [x]);
+  if ((n.node.output[1] ?? "") === "") return y;
+  const yes = n.constant(tensor("bool", [], Uint8Array.of(1)));
+  return [y, n.step("expand", [yes, n.step("shape", [x])])];
+}
 
 const identity: Mapper = (n) => n.emit("identity", [n.input(0)]);
 
@@ -75,33 +97,66 @@ const swish: Mapper = (n) => {
   return alpha === 1 ? n.emit("silu", [x]) : n.emit("mul", [x, n.step("sigmoid", [n.step("mul", [x, n.scalarLike(x, alpha)])])]);
 };
 
+/** Up to operator set 6 a slope for each channel is a vector. */
+const prelu: Mapper = (n) => {
+  const [x, slope] = [n.input(0), n.input(1)];
+  const perChannel = n.opset < 7 && slope.shape.length === 1 && slope.shape[0] !== 1 && x.shape.length > 2;
+  const axes = x.shape.slice(2).map((_, i) => i + 1);
+  return n.emit("prelu", [x, perChannel ? n.step("unsqueeze", [slope], { axes }) : slope]);
+};
+
+/** Towards 0 by bias outside of ±lambd, 0 inside. */
+const shrink: Mapper = (n) => {
+  const x = n.input(0);
+  const [lambda, bias] = [n.float("lambd", 0.5), n.scalarLike(x, n.float("bias", 0))];
+  const high = n.step("where", [n.step("greater", [x, n.scalarLike(x, lambda)]), n.step("sub", [x, bias]), n.scalarLike(x, 0)]);
+  return n.emit("where", [n.step("less", [x, n.scalarLike(x, -lambda)]), n.step("add", [x, bias]), high]);
+};
+
+const isInf: Mapper = (n) =>
+  n.emit("isInf", [n.input(0)], { negative: n.flag("detect_negative", true), positive: n.flag("detect_positive", true) });
+
 /** Operators that keep the shape, or broadcast. */
 export const ELEMENTWISE: Readonly<Record<string, Mapper>> = {
   Abs: direct("abs"),
-  Add: direct("add"),
-  And: direct("and"),
+  Acos: direct("acos"),
+  Acosh: direct("acosh"),
+  Add: legacy("add"),
+  And: legacy("and"),
+  Asin: direct("asin"),
+  Asinh: direct("asinh"),
+  Atan: direct("atan"),
+  Atanh: direct("atanh"),
+  BitCast: (n) => n.emit("bitCast", [n.input(0)], { to: n.dtype("to", 1) }),
+  BitShift: (n) => n.emit(n.text("direction", "LEFT") === "LEFT" ? "shiftLeft" : "shiftRight", [n.input(0), n.input(1)]),
+  BitwiseAnd: direct("bitwiseAnd"),
+  BitwiseNot: direct("bitwiseNot"),
+  BitwiseOr: direct("bitwiseOr"),
+  BitwiseXor: direct("bitwiseXor"),
   Cast: (n) => n.emit("cast", [n.input(0)], { to: n.dtype("to", 1) }),
   CastLike: (n) => n.emit("cast", [n.input(0)], { to: n.input(1).dtype }),
   Ceil: direct("ceil"),
   Celu: celu,
   Clip: clip,
   Cos: direct("cos"),
-  Div: direct("div"),
+  Cosh: direct("cosh"),
+  Div: legacy("div"),
   Dropout: dropout,
   Elu: direct("elu", (n) => ({ alpha: n.float("alpha", 1) })),
-  Equal: direct("equal"),
+  Equal: legacy("equal"),
   Erf: direct("erf"),
   Exp: direct("exp"),
   Floor: direct("floor"),
   Gelu: direct("gelu", (n) => ({ approximate: n.text("approximate", "none") })),
-  Greater: direct("greater"),
+  Greater: legacy("greater"),
   GreaterOrEqual: direct("greaterOrEqual"),
   HardSigmoid: direct("hardSigmoid", (n) => ({ alpha: n.float("alpha", 0.2), beta: n.float("beta", 0.5) })),
   HardSwish: direct("hardSwish"),
   Identity: identity,
+  IsInf: isInf,
   IsNaN: direct("isNaN"),
   LeakyRelu: direct("leakyRelu", (n) => ({ alpha: n.float("alpha", 0.01) })),
-  Less: direct("less"),
+  Less: legacy("less"),
   LessOrEqual: direct("lessOrEqual"),
   Log: direct("log"),
   Max: chain("max"),
@@ -109,11 +164,11 @@ export const ELEMENTWISE: Readonly<Record<string, Mapper>> = {
   Min: chain("min"),
   Mish: mish,
   Mod: direct("mod", (n) => ({ fmod: n.flag("fmod") })),
-  Mul: direct("mul"),
+  Mul: legacy("mul"),
   Neg: direct("neg"),
   Not: direct("not"),
-  Or: direct("or"),
-  PRelu: direct("prelu"),
+  Or: legacy("or"),
+  PRelu: prelu,
   Pow: pow,
   Reciprocal: direct("reciprocal"),
   Relu: direct("relu"),
@@ -121,15 +176,18 @@ export const ELEMENTWISE: Readonly<Record<string, Mapper>> = {
   Selu: direct("selu", (n) => ({ alpha: n.float("alpha", 1.67326319217681884765625), gamma: n.float("gamma", 1.05070102214813232421875) })),
   Sigmoid: direct("sigmoid"),
   Sign: direct("sign"),
+  Shrink: shrink,
   Sin: direct("sin"),
+  Sinh: direct("sinh"),
   Softplus: direct("softplus"),
   Softsign: direct("softsign"),
   Sqrt: direct("sqrt"),
-  Sub: direct("sub"),
+  Sub: legacy("sub"),
   Sum: chain("add"),
   Swish: swish,
+  Tan: direct("tan"),
   Tanh: direct("tanh"),
   ThresholdedRelu: thresholdedRelu,
   Where: direct("where"),
-  Xor: direct("xor"),
+  Xor: legacy("xor"),
 };

@@ -1,11 +1,17 @@
+import { ELEMENTS } from "./elements.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import { LOSSES } from "./loss.ts";
 import { LINEAR } from "./norm.ts";
 import type { Mapper } from "./node.ts";
+import { QUANTIZED } from "./quantize.ts";
 import { REDUCTIONS } from "./reduce.ts";
+import { SAMPLES } from "./sample.ts";
 import { SHAPES } from "./shape.ts";
 import { WINDOWS } from "./window.ts";
 
 /** Every operator of ONNX that hone reads, by its name. */
-const MAPPERS: ReadonlyMap<string, Mapper> = new Map(Object.entries({ ...ELEMENTWISE, ...WINDOWS, ...SHAPES, ...REDUCTIONS, ...LINEAR }));
+const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
+  Object.entries({ ...ELEMENTWISE, ...WINDOWS, ...SHAPES, ...REDUCTIONS, ...LINEAR, ...ELEMENTS, ...QUANTIZED, ...LOSSES, ...SAMPLES }),
+);
 
 export const findMapper = (opType: string): Mapper | undefined => MAPPERS.get(opType);

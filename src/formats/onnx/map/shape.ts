@@ -70,7 +70,7 @@ const unsqueeze: Mapper = (n) => {
 const pad: Mapper = (n) => {
   const x = n.input(0);
   const mode = n.text("mode", "constant");
-  if (!["constant", "reflect", "edge"].includes(mode)) throw n.unsupported(`the mode "${mode}"`);
+  if (!["constant", "reflect", "edge", "wrap"].includes(mode)) throw n.unsupported(`the mode "${mode}"`);
   if (n.opset < 11) {
     const pads = n.ints("pads");
     if (pads === undefined) throw new HoneError("model.damaged", "pads is missing");

@@ -1,0 +1,82 @@
+import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { Mapper, NodeView } from "./node.ts";
+import { convAttrs } from "./window.ts";
+
+const blocks = (n: NodeView): Attrs => ({ axis: n.int("axis", 1), blockSize: n.int("block_size", 0) });
+
+const quantizeLinear: Mapper = (n) => {
+  const to = n.int("output_dtype", 0) === 0 ? {} : { to: n.dtype("output_dtype", 2) };
+  return n.emit("quantizeLinear", [n.input(0), n.input(1), n.inputs[2]], { ...blocks(n), ...to });
+};
+
+/** The range of x with 0 in it, cut into 255 steps. */
+const dynamicQuantizeLinear: Mapper = (n) => {
+  const x = n.input(0);
+  const zero = n.scalarLike(x, 0);
+  const low = n.step("min", [n.step("reduceMin", [x], { axes: [], keepDims: false }), zero]);
+  const high = n.step("max", [n.step("reduceMax", [x], { axes: [], keepDims: false }), zero]);
+  const scale = n.step("div", [n.step("sub", [high, low]), n.scalarLike(x, 255)]);
+  const raw = n.step("roundEven", [n.step("neg", [n.step("div", [low, scale])])]);
+  const zeroPoint = n.step("cast", [n.step("clip", [raw], { min: 0, max: 255 })], { to: "uint8" });
+  return [n.emit("quantizeLinear", [x, scale, zeroPoint], {}), scale, zeroPoint];
+};
+
+/** x - zeroPoint in a type that holds it exactly; `vector` makes one zero point a row fit. */
+function centred(n: NodeView, x: Value, zeroPoint: Value | undefined, to: "int32" | "float64", vector: (v: Value) => Value): Value {
+  const whole = n.step("cast", [x], { to });
+  return zeroPoint === undefined ? whole : n.step("sub", [whole, vector(n.step("cast", [zeroPoint], { to }))]);
+}
+
+const column = (n: NodeView, v: Value): Value => (v.shape.length === 1 ? n.step("unsqueeze", [v], { axes: [1] }) : v);
+
+const matMulInteger: Mapper = (n) =>
+  n.emit("matMul", [
+    centred(n, n.input(0), n.inputs[2], "int32", (v) => column(n, v)),
+    centred(n, n.input(1), n.inputs[3], "int32", (v) => v),
+  ]);
+
+/** In float64, whose sums of products of bytes are exact. */
+const convInteger: Mapper = (n) => {
+  const [x, w] = [n.input(0), n.input(1)];
+  const perOutput = (v: Value): Value =>
+    v.shape.length === 1 ? n.step("unsqueeze", [v], { axes: w.shape.slice(1).map((_, i) => i + 1) }) : v;
+  const sums = n.step(
+    "conv",
+    [centred(n, x, n.inputs[2], "float64", (v) => v), centred(n, w, n.inputs[3], "float64", perOutput)],
+    convAttrs(n, x, w),
+  );
+  return n.emit("cast", [sums], { to: "int32" });
+};
+
+/** A scale in float32, whatever the model has, so that products are summed in it. */
+const single = (n: NodeView, scale: Value): Value => (scale.dtype === "float32" ? scale : n.step("cast", [scale], { to: "float32" }));
+
+/** The operand at i, whose scale and zero point follow it. */
+const dequantized = (n: NodeView, i: number, axis: number): Value =>
+  n.step("dequantizeLinear", [n.input(i), single(n, n.input(i + 1)), n.inputs[i + 2]], { axis });
+
+const qLinearMatMul: Mapper = (n) => {
+  const left = dequantized(n, 0, n.input(0).shape.length - 2);
+  const right = dequantized(n, 3, n.input(3).shape.length - 1);
+  return n.emit("quantizeLinear", [n.step("matMul", [left, right]), single(n, n.input(6)), n.inputs[7]]);
+};
+
+/** The bias has the scale of the products. */
+const qLinearConv: Mapper = (n) => {
+  const [x, w] = [n.input(0), n.input(3)];
+  const biasScale = n.step("mul", [single(n, n.input(1)), single(n, n.input(4))]);
+  const bias = n.inputs[8] && n.step("dequantizeLinear", [n.inputs[8], biasScale], { axis: 0 });
+  const y = n.step("conv", [dequantized(n, 0, 0), dequantized(n, 3, 0), bias], convAttrs(n, x, w));
+  return n.emit("quantizeLinear", [y, single(n, n.input(6)), n.inputs[7]]);
+};
+
+/** Operators on scaled integers, as what they mean. */
+export const QUANTIZED: Readonly<Record<string, Mapper>> = {
+  ConvInteger: convInteger,
+  DequantizeLinear: (n) => n.emit("dequantizeLinear", [n.input(0), n.input(1), n.inputs[2]], blocks(n)),
+  DynamicQuantizeLinear: dynamicQuantizeLinear,
+  MatMulInteger: matMulInteger,
+  QLinearConv: qLinearConv,
+  QLinearMatMul: qLinearMatMul,
+  QuantizeLinear: quantizeLinear,
+};
