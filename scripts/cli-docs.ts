@@ -30,6 +30,7 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     compare  {version, outputs: [{name, relativeError, maxAbs, cosine}], worst}
     bench    {version, engine, target, threads, iterations, latencyMs: {min, mean, median, p90, p95, p99, max}, throughput,
               against?: {name, latencyMs, ratio}}
+    profile  {version, model, target, runs, ms, gflops, peakGflops, calls: [{ms, share, gflops, shareOfPeak, bytes, schedules, ops, nodes}]}
     face     {version, image: {width, height}, faces: [{box: [x, y, w, h], score, points: [[x, y], …]}]}
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [], sheet}
     targets  {version, platform, compiler, features, targets: [{name, here, lacks, chosen}]}

@@ -18,6 +18,10 @@ export const VERBS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./verbs/compare.ts")).compare,
   },
   bench: { summary: "time an engine, alone or against ONNX Runtime", load: async () => (await import("./verbs/bench.ts")).bench },
+  profile: {
+    summary: "say where the time of a model goes, kernel by kernel",
+    load: async () => (await import("./verbs/profile.ts")).profile,
+  },
   eval: { summary: "score detections against ground truth", load: async () => (await import("./verbs/eval.ts")).evaluate },
   face: { summary: "find faces in a photo and draw them", load: async () => (await import("./verbs/face.ts")).face },
   demo: { summary: "build a real face detector and run it on real photos", load: async () => (await import("./verbs/demo.ts")).demo },

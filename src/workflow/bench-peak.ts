@@ -47,11 +47,12 @@ export function peakKernel(machine: Machine, turns: number = TURNS): { readonly 
   return { func: { name: "peak", params: [x, y, out], body }, flops: 2 * lanes * CHAINS * turns };
 }
 
-/** Long enough that the call around it does not count: some 0.4 ms. */
-const MEASURED_TURNS = 250_000;
+/** Long enough that the call around it does not count, some 0.3 ms, and short enough to fit between the interruptions of a shared machine. */
+const MEASURED_TURNS = 100_000;
+const TRIES = 4;
 
 export interface PeakMeter {
-  /** Runs once; GFLOP/s. */
+  /** GFLOP/s of the best of a few short runs. */
   measure(): number;
   close(): Promise<void>;
 }
@@ -71,9 +72,13 @@ export async function openPeak(signal?: AbortSignal): Promise<PeakMeter> {
   const outputs = { out: zeros("float32", [machine.lanes * CHAINS]) };
   return {
     measure() {
-      const began = performance.now();
-      session.runIntoSync(feeds, outputs);
-      return flops / (performance.now() - began) / 1e6;
+      let least = Infinity;
+      for (let i = 0; i < TRIES; i++) {
+        const began = performance.now();
+        session.runIntoSync(feeds, outputs);
+        least = Math.min(least, performance.now() - began);
+      }
+      return flops / least / 1e6;
     },
     close: () => session.close(),
   };

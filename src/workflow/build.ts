@@ -27,6 +27,8 @@ export interface BuildModelOptions extends JobOptions {
   readonly machine?: string | undefined;
   /** Name of a bundled recipe, or a file. */
   readonly recipe?: string | undefined;
+  /** An engine with one more output, which tells how long each kernel took. */
+  readonly timings?: boolean | undefined;
 }
 
 export interface BuildFileOptions extends BuildModelOptions {
@@ -79,6 +81,7 @@ function compile(prepared: Prepared, options: BuildModelOptions, more: Partial<P
     profiles,
     schedule: options.schedule ?? "auto",
     ...given("machine", options.machine),
+    ...given("timings", options.timings),
     ...given("recipe", recipe),
     ...given("licence", recipe?.licence),
     ...given("onEvent", options.onEvent),

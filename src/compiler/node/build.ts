@@ -36,9 +36,14 @@ export interface BuildOptions extends Omit<GraphOptions, "machine"> {
   /** SHA-256 of the model file. */
   readonly modelHash: string;
   readonly format: string;
+  /** Adds the output {@link TIMINGS_OUTPUT}: how many nanoseconds each call of a kernel took, in the order of the program's calls. */
+  readonly timings?: boolean;
   readonly onEvent?: OnEvent;
   readonly signal?: AbortSignal;
 }
+
+/** A name that no model's output has: float64, one element for each call. */
+export const TIMINGS_OUTPUT = "hone.timings";
 
 export interface EngineBuild {
   /** The .hone file; absent when the build stopped at an earlier stage. */
@@ -78,7 +83,7 @@ export async function buildEngine(graph: Graph, options: BuildOptions): Promise<
   const machine = options.machine ? machineNamed(options.machine) : chooseMachine(process.arch, await cpuFeatures(tools));
   const compiled = compileGraph(graph, { ...options, machine }, sha256);
   const profiles = compiled.programs.map((p) => ({ calls: p.calls.map((c) => ({ ...c, func: legalize(c.func, C_CAPABILITIES) })) }));
-  const printed = printEngine(profiles);
+  const printed = printEngine(profiles, options.timings === true ? { timings: graph.outputs.length } : {});
   const sources = [...printed.kernels, printed.entry];
   onEvent?.({ kind: "stage", stage: "compile", detail: `${sources.length} files` });
   const emit = options.emit ?? "so";
@@ -124,6 +129,7 @@ async function packEngine(
   const [library] = result.outputs;
   if (!library) throw new HoneError("internal", "the build gave no library");
   const host = await buildHost(tools, { signal: options.signal });
+  const timed = options.timings === true;
   const manifest: Manifest = {
     hone: HONE_VERSION,
     model: {
@@ -137,12 +143,19 @@ async function packEngine(
       type: v.dtype,
       dims: v.shape.map((d) => (typeof d === "number" ? d : dimText(d))),
     })),
-    outputs: compiled.graph.outputs.map((v) => ({
-      name: v.name,
-      type: v.dtype,
-      dims: v.shape.map((d) => (typeof d === "number" ? d : dimText(d))),
+    outputs: [
+      ...compiled.graph.outputs.map((v) => ({
+        name: v.name,
+        type: v.dtype,
+        dims: v.shape.map((d) => (typeof d === "number" ? d : dimText(d))),
+      })),
+      ...(timed ? [{ name: TIMINGS_OUTPUT, type: "float64", dims: ["calls"] } as const] : []),
+    ],
+    profiles: compiled.programs.map((p): ManifestProfile => ({
+      arenaBytes: p.arenaBytes,
+      inputs: p.inputs,
+      outputs: [...p.outputs, ...(timed ? [[p.calls.length]] : [])],
     })),
-    profiles: compiled.programs.map((p): ManifestProfile => ({ arenaBytes: p.arenaBytes, inputs: p.inputs, outputs: p.outputs })),
     precision: "fp32",
     kernels: kernelsOf(compiled, printed),
     targets: [{ section, kind: "so", platform, features: machine.features, compiler: tools.compiler.identity.split("\n")[0] ?? "" }],

@@ -53,15 +53,24 @@ function prototype(name: string, func: Func): string {
 const signature = (profile: number): string =>
   `int hone_run_${profile}(const uint8_t* weights, uint8_t* arena, const void* const* inputs, void* const* outputs)`;
 
-function runFunction(profile: number, calls: readonly CCall[], names: readonly string[]): string {
+/** What times each call: nanoseconds since the one before ended go into the elements of one output. */
+const CLOCK =
+  "#include <time.h>\n\nstatic double now(void) {\n  struct timespec t;\n  clock_gettime(CLOCK_MONOTONIC, &t);\n  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;\n}\n\n";
+
+function runFunction(profile: number, calls: readonly CCall[], names: readonly string[], timings: number | undefined): string {
   const lines = calls.map(({ func, pointers }, i) => {
     const args = func.params.map((b, k) => {
       const p = pointers[k];
       return p ? pointerText(p, memoryType(b.dtype), b.access === "read") : "0";
     });
-    return `  ${names[i] ?? ""}(${args.join(", ")});\n`;
+    const timed = timings === undefined ? "" : `  after = now();\n  times[${i}] = after - before;\n  before = after;\n`;
+    return `  ${names[i] ?? ""}(${args.join(", ")});\n${timed}`;
   });
-  return `__attribute__((visibility("default"))) ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${lines.join("")}  return 0;\n}\n\n`;
+  const clock =
+    timings === undefined
+      ? ""
+      : `  double* times = (double*)outputs[${timings}];\n  double before = now(), after;\n  (void)times; (void)before; (void)after;\n`;
+  return `__attribute__((visibility("default"))) ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${clock}${lines.join("")}  return 0;\n}\n\n`;
 }
 
 function headerText(profiles: number): string {
@@ -74,8 +83,13 @@ function headerText(profiles: number): string {
   );
 }
 
+export interface EngineOptions {
+  /** Number of an output, one float64 for each call: nanoseconds that the call took. */
+  readonly timings?: number;
+}
+
 /** Prints an engine. Kernels whose text is the same are printed once, whatever layers or profiles they serve. */
-export function printEngine(profiles: readonly CProfile[]): CEngine {
+export function printEngine(profiles: readonly CProfile[], { timings }: EngineOptions = {}): CEngine {
   const kernels = new Map<string, CFile>();
   const prototypes = new Map<string, string>();
   const names = profiles.map(({ calls }) =>
@@ -89,10 +103,13 @@ export function printEngine(profiles: readonly CProfile[]): CEngine {
       return name;
     }),
   );
-  const runs = profiles.map(({ calls }, i) => runFunction(i, calls, names[i] ?? []));
+  const runs = profiles.map(({ calls }, i) => runFunction(i, calls, names[i] ?? [], timings));
   return {
     kernels: [...kernels.values()],
-    entry: { name: "engine.c", text: `#include "engine.h"\n\n${[...prototypes.values()].join("")}\n${runs.join("")}` },
+    entry: {
+      name: "engine.c",
+      text: `#include "engine.h"\n${timings === undefined ? "" : CLOCK}\n${[...prototypes.values()].join("")}\n${runs.join("")}`,
+    },
     header: { name: "engine.h", text: headerText(profiles.length) },
     names,
   };
