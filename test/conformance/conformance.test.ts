@@ -13,6 +13,7 @@ import { difference } from "../../scripts/conformance/compare.ts";
 import { findCompiler } from "../../src/toolchain/compiler.ts";
 import { must } from "../../src/util/errors.ts";
 import { CONV_CASES } from "./cases/conv.ts";
+import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
 import { REDUCE_CASES } from "./cases/reduce.ts";
 import { SHAPE_CASES } from "./cases/shape.ts";
@@ -20,7 +21,7 @@ import { WINDOW_CASES } from "./cases/window.ts";
 import { makeCase, type OpCase } from "./maker.ts";
 import { skipsOf } from "./skips.ts";
 
-const LIST: readonly OpCase[] = [...CONV_CASES, ...ELEMENTWISE_CASES, ...REDUCE_CASES, ...SHAPE_CASES, ...WINDOW_CASES];
+const LIST: readonly OpCase[] = [...CONV_CASES, ...ELEMENTWISE_CASES, ...REDUCE_CASES, ...SHAPE_CASES, ...WINDOW_CASES, ...ELEMENT_CASES];
 const CASES = LIST.map(makeCase);
 
 const SKIPS = skipsOf(LIST.map((c) => c.name));
