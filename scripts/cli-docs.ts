@@ -31,12 +31,13 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     bench    {version, engine, target, threads, iterations, latencyMs: {min, mean, median, p90, p95, p99, max}, throughput,
               against?: {name, latencyMs, ratio}}
     profile  {version, model, target, runs, ms, gflops, peakGflops, calls: [{ms, share, gflops, shareOfPeak, bytes, schedules, ops, nodes}]}
+    eval     {version, runs: [{engine, images, metrics: {AP, AP50, AP75, …}, intervals: {AP: [low, high], …}, latencyMs}]}
     face     {version, image: {width, height}, faces: [{box: [x, y, w, h], score, points: [[x, y], …]}]}
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [], sheet}
     targets  {version, platform, compiler, features, targets: [{name, here, lacks, chosen}]}
     doctor   {version, well, checks: [{name, state, found, fix}]}
 
-\`relativeError\` is ‖a − b‖ / ‖b‖ over all elements of an output, in double precision, b being the other side; where b is all zeros it is ‖a‖. Tensors that cannot be compared (another shape, NaN on one side) count as 1.8e308. Boxes and points are in pixels of the photo as it is seen, with its EXIF orientation applied.
+\`relativeError\` is ‖a − b‖ / ‖b‖ over all elements of an output, in double precision, b being the other side; where b is all zeros it is ‖a‖. Tensors that cannot be compared (another shape, NaN on one side) count as 1.8e308. \`eval\` on detections from a file has null for \`engine\` and \`latencyMs\`; on models \`latencyMs\` is \`{decode, preprocess, inference, postprocess}\`, each \`{mean, median, min, max}\` over all images but the first, and each run says its \`backend\`, \`target\` and \`recipe\`. −1 is no score. Boxes and points are in pixels of the photo as it is seen, with its EXIF orientation applied.
 
 ## Environment
 

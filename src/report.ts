@@ -4,4 +4,5 @@ export { confusionChart } from "./report/matrix.ts";
 export { errorChart } from "./report/bars.ts";
 export { evaluationCharts, evaluationPage, type EvaluationPageInput } from "./report/evaluation.ts";
 export { htmlPage, htmlTable, numberTiles, picture, type PageSection } from "./report/page.ts";
+export { comparisonPage, type ComparedRun } from "./report/comparison.ts";
 export type { GalleryItem } from "./report/gallery.ts";

@@ -1,4 +1,4 @@
-"""Writes src/data/resize/goldens/resize.json: bilinear resizes of a synthetic image by OpenCV and Pillow.
+"""Writes src/data/resize/goldens/resize.json: resizes of a synthetic image by OpenCV and Pillow.
 
     pip install numpy opencv-python-headless pillow
     python scripts/goldens/resize.py
@@ -36,11 +36,15 @@ def by_pil(image: np.ndarray, width: int, height: int) -> bytes:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)).tobytes()
 
 
+def by_pil_bicubic(image: np.ndarray, width: int, height: int) -> bytes:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)).tobytes()
+
+
 def main() -> None:
     cases = []
     for size in SMALL + LARGE:
         width, height, to_width, to_height = size
-        for dialect, resize in (("cv2", by_cv2), ("pil", by_pil)):
+        for dialect, resize in (("cv2", by_cv2), ("pil", by_pil), ("pil-bicubic", by_pil_bicubic)):
             data = resize(synthetic(width, height), to_width, to_height)
             kept = {"base64": base64.b64encode(data).decode()} if size in SMALL else {"sha256": hashlib.sha256(data).hexdigest()}
             cases.append({"dialect": dialect, "from": [width, height], "to": [to_width, to_height], **kept})

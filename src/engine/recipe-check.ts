@@ -66,7 +66,7 @@ export function preprocessProblems(value: unknown, report: Report): void {
   const resize = record(p["resize"], "preprocess.resize", report);
   if (resize === undefined) return;
   unknownFields(resize, ["dialect", "fit", "place", "fill"], "preprocess.resize.", report);
-  oneOf(resize["dialect"], ["cv2", "pil"], "preprocess.resize.dialect", report);
+  oneOf(resize["dialect"], ["cv2", "pil", "pil-bicubic"], "preprocess.resize.dialect", report);
   oneOf(resize["fit"], ["letterbox", "stretch"], "preprocess.resize.fit", report);
   oneOf(resize["place"], ["centre", "top-left"], "preprocess.resize.place", report);
   const fill = triple(resize["fill"], "preprocess.resize.fill", report);

@@ -6,8 +6,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** How an image of any size becomes the picture that the model sees. */
 export interface ResizeRule {
-  /** Whose bilinear: `cv2` takes two neighbours (no antialias), `pil` widens its triangle when it shrinks. */
-  readonly dialect: "cv2" | "pil";
+  /** Whose bilinear: `cv2` takes two neighbours (no antialias), `pil` widens its triangle when it shrinks; `pil-bicubic` is Pillow's cubic, which also widens. */
+  readonly dialect: "cv2" | "pil" | "pil-bicubic";
   /** `letterbox` keeps the aspect ratio and fills the rest, `stretch` does not. */
   readonly fit: "letterbox" | "stretch";
   /** Where a letterboxed picture lies: `centre` rounds as YOLO does, `top-left` truncates as InsightFace does. */

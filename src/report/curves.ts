@@ -11,6 +11,8 @@ export interface CurveSeries {
 }
 
 const [LEGEND, ROW] = [190, 18];
+/** Pixels of a letter, on average. */
+const LETTER = 7;
 const MAX_NAMED = 16;
 const MAX_POINTS = 600;
 
@@ -22,11 +24,13 @@ export interface CurveOptions {
   readonly xMost?: number;
   /** "steps" draws what is known between points: the value holds to the left of each. Default "line". */
   readonly shape?: "line" | "steps";
+  /** Width of the legend, for longer names; default 190. */
+  readonly legend?: number;
 }
 
 /** Precision over recall (or any curves between 0 and 1) as an SVG file; the first sixteen are named, others are grey. */
 export function curveChart(series: readonly CurveSeries[], options: CurveOptions = {}): string {
-  const { title = "Precision and recall", xTitle = "recall", yTitle = "precision", xMost = 1, shape = "line" } = options;
+  const { title = "Precision and recall", xTitle = "recall", yTitle = "precision", xMost = 1, shape = "line", legend = LEGEND } = options;
   const frame = { left: 56, top: 34, width: 420, height: 320 };
   const named = series.slice(0, MAX_NAMED);
   const height = Math.max(frame.top + frame.height + 46, frame.top + named.length * ROW + 20);
@@ -38,13 +42,13 @@ export function curveChart(series: readonly CurveSeries[], options: CurveOptions
       .reverse(),
   ];
   return svg(
-    frame.left + frame.width + LEGEND,
+    frame.left + frame.width + legend,
     height,
     title,
     element("text", { x: frame.left, y: 20, fill: INK, "font-weight": 600, "font-size": 14 }, title),
     axes(frame, { title: xTitle, most: xMost }, { title: yTitle, most: 1 }),
     lines,
-    named.map((s, i) => legendRow(s, i, frame.left + frame.width + 18, frame.top + 8 + i * ROW)),
+    named.map((s, i) => legendRow(s, i, frame.left + frame.width + 18, frame.top + 8 + i * ROW, legend)),
     series.length > MAX_NAMED
       ? element(
           "text",
@@ -64,8 +68,9 @@ function dash(i: number): string | undefined {
   return i < COLOURS.length ? undefined : "5 3";
 }
 
-function legendRow(s: CurveSeries, i: number, x: number, y: number): Markup {
-  const name = s.name.length > 18 ? `${s.name.slice(0, 17)}…` : s.name;
+function legendRow(s: CurveSeries, i: number, x: number, y: number, width: number): Markup {
+  const most = Math.floor((width - 64) / LETTER);
+  const name = s.name.length > most ? `${s.name.slice(0, most - 1)}…` : s.name;
   return element(
     "g",
     {},
@@ -73,7 +78,7 @@ function legendRow(s: CurveSeries, i: number, x: number, y: number): Markup {
     element("text", { x: x + 22, y, fill: INK }, name),
     s.value === undefined
       ? undefined
-      : element("text", { x: x + LEGEND - 26, y, "text-anchor": "end", fill: FAINT }, s.value < 0 ? "–" : s.value.toFixed(3)),
+      : element("text", { x: x + width - 26, y, "text-anchor": "end", fill: FAINT }, s.value < 0 ? "–" : s.value.toFixed(3)),
   );
 }
 

@@ -35,12 +35,17 @@ export function evaluationCharts(task: DetectionTask): Readonly<Record<"curves" 
 
 /** One offline page of an evaluation: numbers, curves, confusion, errors and the worst misses, all at IoU 0.5. */
 export function evaluationPage(input: EvaluationPageInput): string {
+  return htmlPage(input.title, input.subtitle, evaluationSections(input));
+}
+
+/** The sections of that page. */
+export function evaluationSections(input: EvaluationPageInput): readonly PageSection[] {
   const { task, metrics, notes = [] } = input;
   const curves = categoryCurves(task);
   const errors = tide(task, { categories: "with objects" });
   const charts = chartsOf(task, curves, errors);
   const misses = worstMisses(input, errors, namesOf(task));
-  const sections: PageSection[] = [
+  return [
     { title: "Numbers", content: [numberTiles(metrics)] },
     ...(notes.length > 0
       ? [
@@ -64,7 +69,23 @@ export function evaluationPage(input: EvaluationPageInput): string {
       ? [{ title: "Worst misses", content: [legend(), element("div", { class: "gallery" }, misses.map(galleryTile))] }]
       : []),
   ];
-  return htmlPage(input.title, input.subtitle, sections);
+}
+
+/** Precision at recalls 0, 0.01, … 1 at IoU 0.5, as its right-to-left maximum, averaged over the categories with ground truth; and the mean AP. */
+export function meanCurve(task: DetectionTask): { readonly x: number[]; readonly y: number[]; readonly value: number } {
+  const curves = categoryCurves(task);
+  const x = Array.from({ length: 101 }, (_, i) => i / 100);
+  const y = x.map(() => 0);
+  for (const { curve } of curves) {
+    const tops = envelopeOf(curve.precision);
+    let i = 0;
+    x.forEach((wanted, p) => {
+      while (i < curve.recall.length && (curve.recall[i] ?? 0) < wanted) i++;
+      y[p] = (y[p] ?? 0) + (tops[i] ?? 0) / curves.length;
+    });
+  }
+  const value = curves.reduce((sum, c) => sum + c.AP, 0) / Math.max(1, curves.length);
+  return { x, y, value };
 }
 
 interface CategoryCurve {

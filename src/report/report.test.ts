@@ -3,7 +3,8 @@ import { randomCase } from "../metrics/testing/random-cases.ts";
 import { tide } from "../metrics/tide.ts";
 import { errorChart } from "./bars.ts";
 import { curveChart } from "./curves.ts";
-import { evaluationPage } from "./evaluation.ts";
+import { comparisonPage } from "./comparison.ts";
+import { evaluationPage, meanCurve } from "./evaluation.ts";
 import { confusionChart } from "./matrix.ts";
 import { escapeText } from "./svg.ts";
 
@@ -68,4 +69,26 @@ test("the page is one file that fetches nothing, and holds the misses", () => {
     "missed: cat: 1",
   );
   expect(balanced(evaluationPage({ title: "t", subtitle: "", task: { truths: [], detections: [] }, metrics: {} }))).toBe(true);
+});
+
+test("runs are compared in one table and one chart, then each has its own part", () => {
+  const runs = [3, 4].map((seed) => {
+    const task = randomCase("box", seed);
+    const run = { title: `t${seed}`, subtitle: "s", task, metrics: { AP: 0.5, AP50: -1 }, name: `model <${seed}>` };
+    return { ...run, intervals: { AP: [0.4, 0.6] as const }, milliseconds: [["decode", 1.5] as const] };
+  });
+  const page = comparisonPage("Evaluation", runs);
+  expect(balanced(page)).toBe(true);
+  expect(page).toContain("0.500 [0.400, 0.600]");
+  expect(page).toContain("<td>–</td>");
+  expect(page).toContain("<h2>model &lt;3&gt;</h2>");
+  expect(page).toContain("Errors (model &lt;4&gt;)");
+  expect(page).not.toContain("<3>");
+});
+
+test("the mean curve falls from recall 0 to 1, and its mean is near the AP", () => {
+  const { x, y, value } = meanCurve(randomCase("box", 3));
+  expect([x.length, x[0], x[100]]).toEqual([101, 0, 1]);
+  for (let i = 1; i < y.length; i++) expect(y[i]).toBeLessThanOrEqual(y[i - 1] as number);
+  expect(Math.abs(y.reduce((a, b) => a + b, 0) / 101 - value)).toBeLessThan(0.02);
 });

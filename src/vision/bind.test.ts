@@ -25,6 +25,10 @@ function yunet(height: number, width: number): ModelSignature {
   return model([1, 3, height, width], outputs);
 }
 
+function ultraLight(...ops: readonly string[]): ModelSignature {
+  return { ...model([1, 3, 240, 320], { scores: [1, 4420, 2], boxes: [1, 4420, 4] }), ops: new Set(ops) };
+}
+
 function errorOf(run: () => unknown): HoneError {
   try {
     run();
@@ -45,6 +49,10 @@ describe("a model is bound by its signature", () => {
     ["RetinaFace with four strides at 240×320", retinaface(240, 320, 3 * 1200 + 2 * 300 + 2 * 80 + 3 * 20), "retinaface-slim"],
     ["YuNet at 640", yunet(640, 640), "yunet"],
     ["YuNet at 320×448", yunet(320, 448), "yunet"],
+    ["Ultra-Light with decoded boxes", ultraLight("conv", "exp"), "ultra-light-320"],
+    ["Ultra-Light without", ultraLight("conv"), "ultra-light-320-raw"],
+    ["facemask SSD", model([1, 260, 260, 3], { loc: [1, 5972, 4], cls: [1, 5972, 2] }), "facemask-ssd"],
+    ["FastestDet", model([1, 3, 352, 352], { out: [1, 85, 22, 22] }), "fastestdet"],
   ];
   for (const [what, signature, name] of cases) {
     test(`${what} → ${name}`, () => {
@@ -53,6 +61,11 @@ describe("a model is bound by its signature", () => {
       expect(bound.why).toContain(name);
     });
   }
+
+  test("of a graph that is not known, an op cannot decide: ambiguous", () => {
+    const { ops: _, ...outside } = ultraLight();
+    expect(errorOf(() => bindRecipe(outside))).toMatchObject({ code: "recipe.ambiguous" });
+  });
 
   test("unknown sizes leave two RetinaFaces: ambiguous, with both names", () => {
     const error = errorOf(() => bindRecipe(retinaface("height", "width", "priors")));

@@ -1,4 +1,4 @@
-import type { Recipe, SignatureValue } from "../engine/recipe.ts";
+import type { Recipe, Signature, SignatureValue } from "../engine/recipe.ts";
 import { HoneError } from "../util/errors.ts";
 import type { Size } from "./decoders/decoder.ts";
 import { openDecoder } from "./decoders/kinds.ts";
@@ -56,7 +56,7 @@ export function bindRecipe(model: ModelSignature, recipes: readonly Recipe[] = b
 
 /** The first reason why a recipe does not fit a model; undefined when it does. */
 export function whyNot(model: ModelSignature, recipe: Recipe): string | undefined {
-  const { inputs, outputs, has = [], lacks = [] } = recipe.signature;
+  const { inputs, outputs } = recipe.signature;
   if (model.inputs.length !== inputs.length) return `it wants ${inputs.length} input(s), the model has ${model.inputs.length}`;
   for (const [i, spec] of inputs.entries()) {
     const input = model.inputs[i];
@@ -66,8 +66,10 @@ export function whyNot(model: ModelSignature, recipe: Recipe): string | undefine
   }
   if (model.outputs.length !== outputs.length) return `it wants ${outputs.length} outputs, the model has ${model.outputs.length}`;
   const matched = matchOutputs(recipe, model.outputs, inputSize(recipe, model.inputs[0]?.dims ?? []));
-  if (typeof matched === "string") return matched;
-  const { ops } = model;
+  return typeof matched === "string" ? matched : opsAgainst(model.ops, recipe.signature);
+}
+
+function opsAgainst(ops: ReadonlySet<string> | undefined, { has = [], lacks = [] }: Signature): string | undefined {
   if (ops === undefined) return undefined;
   const [absent, present] = [has.find((op) => !ops.has(op)), lacks.find((op) => ops.has(op))];
   if (absent !== undefined) return `it wants a graph that computes ${absent}, the model's does not`;

@@ -3,7 +3,6 @@ import { open } from "node:fs/promises";
 import { ENGINE_MAGIC } from "../engine/format.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import { FORMAT_NAMES } from "../formats/index.ts";
-import { Session } from "../runtime/node/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { inputSize } from "../vision/bind.ts";

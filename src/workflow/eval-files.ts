@@ -115,7 +115,15 @@ export async function loadGroundTruth(path: string, format: TextFormat = "auto",
   const all = await texts(path, names, ".txt");
   const files = all.filter((f) => basename(f.name) !== CLASS_LIST);
   const kind = format === "auto" ? guessText(files) : format;
-  if (kind === "yolo") return { format: "yolo", set: yoloSet(files, all.find((f) => basename(f.name) === CLASS_LIST), sizes) };
+  if (kind === "yolo")
+    return {
+      format: "yolo",
+      set: yoloSet(
+        files,
+        all.find((f) => basename(f.name) === CLASS_LIST),
+        sizes,
+      ),
+    };
   const form = kind === "cartucho" ? "corners" : "size";
   return { format: kind, form, set: readBoxTruths(files, form) };
 }

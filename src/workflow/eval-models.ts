@@ -1,4 +1,5 @@
 /** The other half of the eval job: detectors run over labelled photos, then judged as detections from a file are. */
+import { relative } from "node:path";
 import type { Image } from "../data/image.ts";
 import { loadImage } from "../data/node/decode.ts";
 import { preprocess } from "../data/normalize.ts";
@@ -7,7 +8,7 @@ import type { Recipe } from "../engine/recipe.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import { decodeDetections } from "../vision/detect.ts";
 import type { BuildModelOptions } from "./build.ts";
-import { evaluateDetections, type EvaluateOptions, type Evaluation } from "./eval.ts";
+import { evaluateDetections, type EvaluateOptions, type Evaluation, type Protocol } from "./eval.ts";
 import { openRunner, type Backend, type Runner } from "./eval-backends.ts";
 import { loadGroundTruths, type GroundTruth, type TextFormat } from "./eval-files.ts";
 import { findImages, type ImageFile } from "./eval-images.ts";
@@ -51,16 +52,20 @@ const MIN_SCORE = 0.02;
 /**
  * Runs every model on every backend over the annotated images and scores what it finds, by COCO's rules unless others are asked for. One image is in
  * memory at a time. Images that cannot be read are left out on both sides and named in `problems`.
+ * @param openModel how a model is opened; tests put something small in its place
  * Throws what building, opening and reading annotations throw, `usage` when a detector's classes are not those of the annotations, `aborted`.
  */
-export async function evaluateModels(request: EvaluateModelsRequest): Promise<ModelRun[]> {
+export async function evaluateModels(
+  request: EvaluateModelsRequest,
+  openModel: (path: string, backend: Backend, options: BuildModelOptions) => Promise<Runner> = openRunner,
+): Promise<ModelRun[]> {
   const { signal } = request;
   const truth = await loadGroundTruths(request.annotations, { format: request.format, images: request.images, signal });
   const { files, missing } = await findImages(request.images, truth.set.images, signal);
   const runs: ModelRun[] = [];
   for (const model of request.models) {
     for (const backend of request.backends ?? ["hone"]) {
-      const runner = await openRunner(model, backend, request);
+      const runner = await openModel(model, backend, request);
       try {
         runs.push(await evaluateRunner(runner, model, truth, files, missing, request));
       } finally {
@@ -82,7 +87,7 @@ async function evaluateRunner(
   const minScore = request.minScore ?? MIN_SCORE;
   const categoryOf = request.anyClass === true ? () => 1 : categoriesOf(runner.recipe, truth.set, model);
   const detections: DetectedObject[] = [];
-  const sized = new Map<AnnotationSet["images"][number]["id"], { width: number; height: number }>();
+  const sized = new Map<AnnotationSet["images"][number]["id"], { width: number; height: number; file: string }>();
   const problems: Problem[] = [...missing];
   const times: Record<Step, number>[] = [];
   for (const [i, file] of files.entries()) {
@@ -91,7 +96,7 @@ async function evaluateRunner(
     const found = await runImage(runner, file, minScore, request.signal);
     if ("problem" in found) problems.push(found.problem);
     else {
-      sized.set(file.id, found.size);
+      sized.set(file.id, { ...found.size, file: relative(request.images, file.path) });
       times.push(found.times);
       for (const d of found.detections) detections.push({ image: file.id, category: categoryOf(d.classId), box: d.box, score: d.score });
     }
@@ -99,9 +104,10 @@ async function evaluateRunner(
   if (sized.size === 0) {
     throw new HoneError("image.unreadable", "not one of the annotated images can be read", { problems, at: { file: request.images } });
   }
-  const set = only(truth.set, sized);
   const protocol = request.protocol ?? "coco";
-  const evaluation = evaluateDetections({ ...truth, set }, { detections, problems }, { ...request, protocol });
+  const read = { ...truth, set: only(truth.set, sized) };
+  const sides = truth.format === "voc" ? pixelNames(read, detections, protocol) : { truth: read, detections };
+  const evaluation = evaluateDetections(sides.truth, { detections: sides.detections, problems }, { ...request, protocol });
   const { backend, target, recipe } = runner;
   return { ...evaluation, engine: model, backend, target, recipe: recipe.name, minScore, latencyMs: latencies(times) };
 }
@@ -143,9 +149,15 @@ async function runImage(
   };
 }
 
-const SKIPPED: ReadonlySet<string> = new Set(["image.unreadable", "image.too-large", "file.unreadable", "file.too-large", "file.not-found"]);
+const SKIPPED: ReadonlySet<string> = new Set([
+  "image.unreadable",
+  "image.too-large",
+  "file.unreadable",
+  "file.too-large",
+  "file.not-found",
+]);
 
-/** The set without the images that were not run, with the sizes that the images really have. */
+/** The set without the images that were not run, with the names and sizes that the images really have. */
 function only(set: AnnotationSet, sized: ReadonlyMap<AnnotationSet["images"][number]["id"], object>): AnnotationSet {
   return {
     ...set,
@@ -154,8 +166,30 @@ function only(set: AnnotationSet, sized: ReadonlyMap<AnnotationSet["images"][num
   };
 }
 
+/**
+ * VOC's corners name pixels, counted from 1 and both inside; what a detector finds has corners between pixels, counted from 0. VOC's own rules take
+ * detections by pixels too; for others the annotations become corners between pixels.
+ */
+function pixelNames(
+  truth: GroundTruth,
+  detections: readonly DetectedObject[],
+  protocol: Protocol,
+): { readonly truth: GroundTruth; readonly detections: readonly DetectedObject[] } {
+  const move = <T extends { readonly box: DetectedObject["box"] }>(list: readonly T[], by: 1 | -1): T[] =>
+    list.map((item) => {
+      const [x, y, w, h] = item.box;
+      return { ...item, box: [x + by, y + by, w - by, h - by] as const };
+    });
+  if (protocol === "voc" || protocol === "voc07") return { truth, detections: move(detections, 1) };
+  return { truth: { ...truth, set: { ...truth.set, truths: move(truth.set.truths, -1) } }, detections };
+}
+
 /** Names as people write them: case, spaces, hyphens and underscores do not matter. */
-const plain = (name: string): string => name.toLowerCase().replaceAll(/[\s_-]+/g, " ").trim();
+const plain = (name: string): string =>
+  name
+    .toLowerCase()
+    .replaceAll(/[\s_-]+/g, " ")
+    .trim();
 
 /**
  * The annotations' category for each of the detector's classes, by name; classes that the annotations lack keep their own names and are not scored.

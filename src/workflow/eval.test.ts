@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { writeCoco, writeCocoResults, writeCsv, writeCsvDetections } from "../data.ts";
+import { makeImage, saveImage, writeCoco, writeCocoResults, writeCsv, writeCsvDetections } from "../data.ts";
 import { randomCase } from "../metrics/testing/random-cases.ts";
 import { evaluateCoco, evaluateVoc } from "../metrics.ts";
 import { evaluateFiles } from "./eval.ts";
@@ -22,6 +22,19 @@ const { images = [], categories = [], truths, detections } = randomCase("box", 2
 const annotations = file("truth.json", writeCoco({ images, categories, truths }));
 const found = file("found.json", writeCocoResults(detections));
 const expected = evaluateCoco({ images, categories, truths, detections }).metrics;
+
+/** Twenty images of one object; of every second one it is found, of the rest something else. */
+const shots = Array.from({ length: 20 }, (_, i) => i);
+const half = {
+  truth: writeCoco({
+    images: shots.map((id) => ({ id })),
+    categories: [{ id: 1, name: "cat" }],
+    truths: shots.map((i) => ({ id: i + 1, image: i, category: 1, box: [0, 0, 50, 50] as const })),
+  }),
+  found: writeCocoResults(
+    shots.map((i) => ({ image: i, category: 1, score: 1 - i / 100, box: [i % 2 === 0 ? 0 : 80, 0, 50, 50] as const })),
+  ),
+};
 
 describe("hone eval", () => {
   test("COCO files give COCO's numbers", async () => {
@@ -118,5 +131,40 @@ describe("hone eval", () => {
     const page = readFileSync(path, "utf8");
     expect(page.match(/data:image[^"]*/g)).toEqual([`data:image/png;base64,${Buffer.from("png").toString("base64")}`]);
     expect(page.match(/missed: cat/g)).toHaveLength(4);
+  });
+
+  test("YOLO folders are read on both sides, with sizes from the images' headers", async () => {
+    mkdirSync(join(folder, "shots"), { recursive: true });
+    await saveImage(makeImage(200, 100), join(folder, "shots/a.png"));
+    file("yt/a.txt", "1 0.5 0.5 0.2 0.4\n");
+    file("yd/a.txt", "1 0.5 0.5 0.2 0.4 0.9\n");
+    const sides = { annotations: join(folder, "yt"), detections: join(folder, "yd") };
+    const result = await evaluateFiles({ ...sides, images: join(folder, "shots") });
+    expect([result.format, result.truths, result.metrics.AP]).toEqual(["yolo", 1, expect.closeTo(1, 12)]);
+    expect(result.task.truths[0]?.box).toEqual([80, 30, 40, 40].map((v) => expect.closeTo(v, 9) as number));
+    const without = await evaluateFiles(sides);
+    expect(without.problems[0]?.message).toMatch(/size of this image is not known/);
+  });
+
+  test("intervals hold the value and are asked for by their number of resamples", async () => {
+    const sides = { annotations: file("half.json", half.truth), detections: file("half-found.json", half.found) };
+    const result = await evaluateFiles({ ...sides, rounds: 200 });
+    expect(result.bootstrap).toEqual({ confidence: 0.95, rounds: 200 });
+    for (const name of ["AP", "AP50", "AP75"]) {
+      const [low, high] = result.intervals?.[name] ?? [NaN, NaN];
+      expect(low).toBeLessThan(high);
+      expect(low).toBeLessThanOrEqual(result.metrics[name] ?? NaN);
+      expect(high).toBeGreaterThanOrEqual(result.metrics[name] ?? NaN);
+    }
+    expect((await evaluateFiles({ annotations, detections: found })).intervals).toBeUndefined();
+    const voc = await evaluateFiles({ annotations, detections: found, protocol: "voc", rounds: 100 });
+    expect(Object.keys(voc.intervals ?? {})).toEqual(["mAP"]);
+    const any = await evaluateFiles({ annotations, detections: found, anyClass: true });
+    expect(any.perCategory).toHaveLength(1);
+  });
+
+  test("annotations of two kinds are no set", async () => {
+    const two = [annotations, file("also.csv", writeCsv(truths))];
+    await expect(evaluateFiles({ annotations: two, detections: found })).rejects.toMatchObject({ code: "usage", message: /coco and csv/ });
   });
 });

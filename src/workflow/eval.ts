@@ -57,6 +57,8 @@ export interface CategoryRow {
   readonly category: Id;
   readonly name?: string;
   readonly AP: number;
+  /** Of COCO's rules. */
+  readonly AP50?: number;
 }
 
 export interface Evaluation {
@@ -101,19 +103,13 @@ export async function evaluateFiles(request: EvaluateRequest): Promise<Evaluatio
 }
 
 /** Evaluates what was read. @throws HoneError metrics.invalid, usage */
-export function evaluateDetections(
-  given: GroundTruth,
-  found: DetectionList,
-  options: EvaluateOptions = {},
-): Evaluation {
-  const protocol = options.protocol ?? defaultProtocol(given);
-  const truth = options.anyClass === true ? { ...given, set: ofOneClass(given.set) } : given;
-  const detections = options.anyClass === true ? found.detections.map((d) => ({ ...d, category: ANY.id })) : found.detections;
+export function evaluateDetections(read: GroundTruth, found: DetectionList, options: EvaluateOptions = {}): Evaluation {
+  const protocol = options.protocol ?? defaultProtocol(read);
+  const [truth, detections] = options.anyClass === true ? ofOneClass(read, found) : [read, found.detections];
   const task = taskOf(truth.set, detections);
   const iouThreshold = options.iouThreshold ?? 0.5;
   const judged = judge(protocol, task, truth, iouThreshold);
   const sampled = intervalsOf(task, { coco: COCO_KINDS[protocol], voc: vocOptions(protocol, iouThreshold), rounds: options.rounds ?? 0 });
-  const names = new Map(truth.set.categories.map((c) => [c.id, c.name]));
   return {
     protocol,
     format: truth.format,
@@ -122,10 +118,7 @@ export function evaluateDetections(
     detections: task.detections.length,
     metrics: judged.metrics,
     ...(sampled ? { intervals: sampled.intervals, bootstrap: sampled.note } : {}),
-    perCategory: judged.perCategory.map(({ category, AP }) => {
-      const name = names.get(category);
-      return { category, AP, ...(name === undefined ? {} : { name }) };
-    }),
+    perCategory: named(judged.perCategory, truth.set.categories),
     warnings: judged.warnings,
     problems: [...truth.set.problems, ...found.problems],
     ...(options.explain === true ? { explanations: explanationsOf(task, judged) } : {}),
@@ -134,10 +127,19 @@ export function evaluateDetections(
   };
 }
 
+function named(rows: readonly Omit<CategoryRow, "name">[], categories: AnnotationSet["categories"]): CategoryRow[] {
+  const names = new Map(categories.map((c) => [c.id, c.name]));
+  return rows.map(({ category, AP, AP50 }) => {
+    const name = names.get(category);
+    return { category, AP, ...(AP50 === undefined ? {} : { AP50 }), ...(name === undefined ? {} : { name }) };
+  });
+}
+
 const ANY = { id: 1, name: "any" };
 
-function ofOneClass(set: AnnotationSet): AnnotationSet {
-  return { ...set, categories: [ANY], truths: set.truths.map((t) => ({ ...t, category: ANY.id })) };
+function ofOneClass(truth: GroundTruth, { detections }: DetectionList): [GroundTruth, readonly DetectedObject[]] {
+  const set = { ...truth.set, categories: [ANY], truths: truth.set.truths.map((t) => ({ ...t, category: ANY.id })) };
+  return [{ ...truth, set }, detections.map((d) => ({ ...d, category: ANY.id }))];
 }
 
 function defaultProtocol({ format, wider }: GroundTruth): Protocol {
@@ -147,7 +149,7 @@ function defaultProtocol({ format, wider }: GroundTruth): Protocol {
 
 interface Judged {
   readonly metrics: Readonly<Record<string, number>>;
-  readonly perCategory: readonly { readonly category: Id; readonly AP: number }[];
+  readonly perCategory: readonly Omit<CategoryRow, "name">[];
   readonly warnings: readonly MetricWarning[];
   readonly coco?: CocoResult;
 }

@@ -10,7 +10,10 @@ const POINTS_PER_INCH = 72;
 export async function rasterizeSvg(svg: string, scale = 2): Promise<Uint8Array> {
   const sharp = await loadSharp();
   try {
-    return await sharp(Buffer.from(svg), { density: POINTS_PER_INCH * scale }).flatten({ background: "#ffffff" }).png().toBuffer();
+    return await sharp(Buffer.from(svg), { density: POINTS_PER_INCH * scale })
+      .flatten({ background: "#ffffff" })
+      .png()
+      .toBuffer();
   } catch (cause) {
     throw new HoneError("image.unreadable", "the picture cannot be drawn as a PNG", { cause });
   }
