@@ -53,6 +53,9 @@ function elements(t: Tensor): number[] {
 /** Cases that are judged otherwise, with the reason; one that needs no exception any more fails. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   test_averagepool_2d_ceil_last_window_starts_on_pad: "its expected values have four digits only",
+  test_gridsample_bicubic: "its expected values have four digits only",
+  test_roialign_aligned_false: "its expected values have four digits only",
+  test_roialign_aligned_true: "its expected values have four digits only",
   test_resize_downsample_scales_cubic_align_corners:
     "onnxruntime and PyTorch align corners by the whole output size, ONNX by scale times size",
   test_resize_downsample_scales_linear_align_corners: "as the cubic one",
@@ -123,6 +126,6 @@ describe.skipIf(!existsSync(archive))("ONNX node test vectors", () => {
     process.stdout.write(`ONNX node vectors: ${passed} passed, ${failures.length} failed, ${unsupported.length} unsupported\n`);
     if (process.env.HONE_LIST) process.stdout.write(`${unsupported.join("\n")}\n`);
     expect(failures).toEqual([]);
-    expect(passed).toBeGreaterThan(500);
+    expect(passed).toBeGreaterThan(1200);
   });
 });
