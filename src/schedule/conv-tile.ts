@@ -1,0 +1,133 @@
+/** Register tiles of convolutions on blocked channels: their accumulators, their ends, and the loops around them. */
+import { add, broadcast, indexVar, int, load, mul, typeOf, variable } from "../loop/expr.ts";
+import { forLoop, setVar, store } from "../loop/stmt.ts";
+import type { Expr, Stmt, Var } from "../loop/types.ts";
+import type { Geometry, Tile } from "./conv-geometry.ts";
+import { channelRead } from "./epilogue.ts";
+import type { Lowering } from "./lowering.ts";
+import { inputColumn, tileColumns, type TileRun } from "./tiles.ts";
+
+const grid = <T>(rows: number, columns: number, f: (row: number, column: number) => T): T[] =>
+  Array.from({ length: rows * columns }, (_, i) => f(Math.floor(i / columns), i % columns));
+
+/** Everything that one tile of a kernel needs to be printed. */
+export interface TileContext {
+  readonly l: Lowering;
+  readonly g: Geometry;
+  readonly prefix: string;
+  readonly n: Expr;
+  /** First block of output channels. */
+  readonly block: Expr;
+  readonly oh: Expr;
+  /** First column: a number at an edge, an expression elsewhere. */
+  readonly ow: Expr;
+  readonly run: TileRun;
+  readonly blocks: number;
+  /** Which part of the reduction this is. */
+  readonly part: Expr;
+}
+
+export function accumulators(c: TileContext): { readonly vars: readonly Var[]; readonly at: (block: number, pixel: number) => Var } {
+  const type = typeOf("float32", c.g.lanes);
+  const vars = grid(c.blocks, c.run.width, (b, t) => variable(`${c.prefix}acc${b}_${t}`, type));
+  return { vars, at: (b, t) => vars[b * c.run.width + t] ?? variable("?", type) };
+}
+
+/** Where the vector of a block and pixel of the tile lies in the result. */
+function resultOffset(c: TileContext, b: number, t: number): Expr {
+  const { g } = c;
+  const block = add(mul(c.n, int(Math.ceil(g.channels / g.lanes))), add(c.block, int(b)));
+  const pixel = add(add(mul(c.oh, int(g.columns)), c.ow), int(t));
+  return mul(add(mul(block, int(g.rows * g.columns)), pixel), int(g.lanes));
+}
+
+/** Finishes and stores the tile: bias, activation, residual, all as vectors along the channels. */
+export function epilogue(c: TileContext, at: (block: number, pixel: number) => Expr): readonly Stmt[] {
+  const { l, g } = c;
+  const { nest } = l;
+  const target = l.place(nest.result);
+  const p = nest.result.dims.map((_, i) => indexVar(`${c.prefix}p${i}`));
+  return grid(c.blocks, c.run.width, (b, t) => {
+    const block = add(c.block, int(b));
+    const offset = resultOffset(c, b, t);
+    const read = channelRead(l, { dims: nest.result.dims, p, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes });
+    const acc = at(b, t);
+    const value = nest.reduction?.finish ? nest.reduction.finish(acc, { p, r: [], read }) : acc;
+    return store(target.buffer, offset, broadcast(value, g.lanes));
+  });
+}
+
+/** Takes up sums that an earlier part of the reduction left in the result. */
+export function resume(c: TileContext, at: (block: number, pixel: number) => Var): readonly Stmt[] {
+  const { buffer } = c.l.place(c.l.nest.result);
+  return grid(c.blocks, c.run.width, (b, t) => setVar(at(b, t), load(buffer, resultOffset(c, b, t), c.g.lanes)));
+}
+
+/** Leaves sums in the result for the next part. */
+export function suspend(c: TileContext, at: (block: number, pixel: number) => Var): readonly Stmt[] {
+  const { buffer } = c.l.place(c.l.nest.result);
+  return grid(c.blocks, c.run.width, (b, t) => store(buffer, resultOffset(c, b, t), at(b, t)));
+}
+
+/** The pixels of the tile whose tap at kernel column kw lies inside the input. */
+export function validPixels(c: TileContext, kw: number): readonly number[] {
+  const { g, run } = c;
+  const columns = { stride: g.m.strides[1], dilation: g.m.dilations[1], pad: g.m.pads[1] };
+  const all = Array.from({ length: run.width }, (_, t) => t);
+  if (!run.edge) return all;
+  return all.filter((t) => {
+    const iw = inputColumn(columns, run.from + t, kw);
+    return iw >= 0 && iw < g.inputColumns;
+  });
+}
+
+type TileBody = (c: TileContext) => readonly Stmt[];
+
+/**
+ * Loops over batch, blocks of channels, parts of the reduction, rows and runs of tiles. With several parts, the weights of one
+ * part stay in the nearest cache while all tiles are advanced by it.
+ */
+export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, parts: number = 1): readonly Stmt[] {
+  const { prefix } = l;
+  const total = Math.ceil(g.channels / g.lanes);
+  const n = indexVar(`${prefix}n`);
+  const oh = indexVar(`${prefix}oh`);
+  const part = indexVar(`${prefix}part`);
+  const runs = tileColumns(
+    {
+      output: g.columns,
+      input: g.inputColumns,
+      kernel: g.kernelColumns,
+      stride: g.m.strides[1],
+      dilation: g.m.dilations[1],
+      pad: g.m.pads[1],
+    },
+    tile.pixels,
+  );
+  const tilesOf = (block: Expr, blocks: number, label: string): readonly Stmt[] =>
+    runs.flatMap((run, i): readonly Stmt[] => {
+      const name = `${prefix}${label}${i}`;
+      const context = { l, g, prefix: name, n, block, oh, run, blocks, part };
+      if (run.count === 1) return body({ ...context, ow: int(run.from) });
+      const at = indexVar(`${name}ow`);
+      const end = run.from + run.count * run.width;
+      return [forLoop(at, end, body({ ...context, ow: at }), { from: int(run.from), step: run.width })];
+    });
+  const ocb = indexVar(`${prefix}ocb`);
+  const even = total - (total % tile.blocks);
+  const rowOf = (stmts: readonly Stmt[]): readonly Stmt[] => {
+    const rows = g.rowsOutside ? stmts : [forLoop(oh, g.rows, stmts)];
+    return parts > 1 ? [forLoop(part, parts, rows)] : rows;
+  };
+  const groups = [
+    ...(even > 0 ? [forLoop(ocb, even, rowOf(tilesOf(ocb, tile.blocks, "a")), { step: tile.blocks })] : []),
+    ...(total > even ? rowOf(tilesOf(int(even), total - even, "b")) : []),
+  ];
+  return [forLoop(n, g.batch, g.rowsOutside ? [forLoop(oh, g.rows, groups)] : groups)];
+}
+
+/** Whether the result is float32 in blocks of one vector. */
+export function writesVectors({ nest, place, machine }: Lowering): boolean {
+  const { layout } = place(nest.result);
+  return nest.result.dtype === "float32" && layout.kind === "blocked" && layout.block === machine.lanes;
+}
