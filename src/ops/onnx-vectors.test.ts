@@ -105,7 +105,7 @@ describe.skipIf(!existsSync(archive))("ONNX node test vectors", () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "hone-onnx-"));
     execFileSync("tar", ["xJf", archive, "-C", folder]);
-  });
+  }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("every case whose op hone has is right", { timeout: 120_000 }, () => {

@@ -9,8 +9,11 @@ const scatter: Mapper = (n) =>
 
 const cumulative =
   (op: string): Mapper =>
-  (n) =>
-    n.emit(op, [n.input(0), n.input(1)], { exclusive: n.flag("exclusive"), reverse: n.flag("reverse") });
+  (n) => {
+    const axis = n.fixed(1, "axes");
+    if (axis === undefined) throw new HoneError("model.damaged", "axis is missing");
+    return n.emit(op, [n.input(0), n.ints64(axis)], { exclusive: n.flag("exclusive"), reverse: n.flag("reverse") });
+  };
 
 /** The count is an attribute up to operator set 9, an input since. */
 const topK: Mapper = (n) => {
