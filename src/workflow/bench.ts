@@ -35,6 +35,8 @@ export interface Timed {
   readonly latencyMs: Latency;
   /** Standard deviation over the mean. */
   readonly variation: number;
+  /** The least CPU time of a run, of the whole process: on a busy machine it says more than the least time, for one thread. */
+  readonly cpuMs: number;
 }
 
 export interface PeerResult {
@@ -43,6 +45,8 @@ export interface PeerResult {
   readonly latencyMs: Latency;
   /** The peer's min over ours: above 1, hone is faster. */
   readonly ratio: number;
+  /** The same of CPU times. */
+  readonly cpuRatio: number;
   /** Which file the faster one ran. */
   readonly variant: string;
   readonly variants: readonly Timed[];
@@ -62,6 +66,7 @@ export interface BenchResult {
   /** Runs a second: iterations over the time they took. */
   readonly throughput: number;
   readonly variation: number;
+  readonly cpuMs: number;
   readonly feeds: string;
   readonly profile: string;
   readonly buildSeconds: number | null;
@@ -82,6 +87,7 @@ interface Contender {
   readonly name: string;
   readonly run: () => unknown;
   readonly times: number[];
+  readonly cpuTimes: number[];
   /** Runs in a row before the other side's turn. */
   batch: number;
 }
@@ -142,14 +148,14 @@ async function benchSubject(subject: Subject, peers: readonly PeerFile[], option
     closing.push(() => session.close());
     const meter = await openPeak(signal);
     closing.push(() => meter.close());
-    const ours: Contender = { name: "hone", run: () => session.runSync(feeds), times: [], batch: 1 };
+    const ours: Contender = { name: "hone", run: () => session.runSync(feeds), times: [], cpuTimes: [], batch: 1 };
     const theirs: Contender[] = [];
     let relativeError = 0;
     for (const { variant, path } of peers) {
       const peer = await openOnnxRuntime(path, threads);
       closing.push(() => peer.close());
       relativeError = Math.max(relativeError, disagreement(session.runSync(feeds), await peer.run(feeds)));
-      theirs.push({ name: variant, run: () => peer.run(feeds), times: [], batch: 1 });
+      theirs.push({ name: variant, run: () => peer.run(feeds), times: [], cpuTimes: [], batch: 1 });
     }
     onEvent?.({ kind: "step", text: "timing" });
     const peak = await alternate([ours, ...theirs], meter, options);
@@ -204,11 +210,14 @@ async function warmUp(c: Contender): Promise<void> {
 async function turn(c: Contender): Promise<number> {
   let spent = 0;
   for (let i = 0; i < c.batch; i++) {
+    const cpu = process.cpuUsage();
     const before = performance.now();
     const running = c.run();
     if (running instanceof Promise) await running;
     const took = performance.now() - before;
+    const { user, system } = process.cpuUsage(cpu);
     c.times.push(took);
+    c.cpuTimes.push((user + system) / 1000);
     spent += took;
   }
   return spent;
@@ -222,7 +231,7 @@ function result(
   feeds: string,
   { threads = 1 }: BenchOptions,
 ): Omit<BenchResult, keyof NullableFootprint | "against"> {
-  const { iterations, latencyMs, variation } = timed(ours);
+  const { iterations, latencyMs, variation, cpuMs } = timed(ours);
   const gflops = subject.macs === undefined ? null : (2 * subject.macs) / latencyMs.min / 1e6;
   const unsteady = `the times vary by ${(100 * variation).toFixed(1)}% (coefficient of variation), more than ${100 * TRUSTED_VARIATION}%: other work runs on this machine, or its clock changes. Trust the least time and the ratio, not the mean.`;
   return {
@@ -233,6 +242,7 @@ function result(
     latencyMs,
     throughput: 1000 / latencyMs.mean,
     variation,
+    cpuMs,
     feeds,
     profile: subject.inputs.map((v) => `${v.name}=${v.dims.join("x")}`).join(" "),
     buildSeconds: subject.buildSeconds ?? null,
@@ -244,11 +254,12 @@ function result(
   };
 }
 
-const timed = ({ name, times }: Contender): Timed => ({
+const timed = ({ name, times, cpuTimes }: Contender): Timed => ({
   name,
   iterations: times.length,
   latencyMs: latencyOf(times),
   variation: variationOf(times),
+  cpuMs: latencyOf(cpuTimes).min,
 });
 
 function peerResult(theirs: readonly Contender[], ours: Contender, relativeError: number, footprint: NullableFootprint): PeerResult {
@@ -258,6 +269,7 @@ function peerResult(theirs: readonly Contender[], ours: Contender, relativeError
     name: "onnxruntime",
     latencyMs: fastest.latencyMs,
     ratio: fastest.latencyMs.min / latencyOf(ours.times).min,
+    cpuRatio: Math.min(...variants.map((v) => v.cpuMs)) / latencyOf(ours.cpuTimes).min,
     variant: fastest.name,
     variants,
     relativeError,

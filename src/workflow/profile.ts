@@ -6,6 +6,7 @@ import type { Node } from "../ir/graph.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
 import { Session } from "../runtime/node/session.ts";
 import { storedLength, type Argument } from "../schedule/lower.ts";
+import { shapeText } from "../tensor/dim.ts";
 import { byteSize } from "../tensor/dtype.ts";
 import { bytesOf } from "../tensor/tensor.ts";
 import { HoneError, must } from "../util/errors.ts";
@@ -188,4 +189,4 @@ function bytesOfArgument(arg: Argument): number {
   return arg.kind === "constant" ? bytesOf(arg.tensor).length : storedLength(arg.value) * byteSize(arg.value.dtype);
 }
 
-const outputText = (node: Node | undefined): string => node?.outputs.map((v) => v.shape.join("x")).join(" ") ?? "";
+const outputText = (node: Node | undefined): string => node?.outputs.map((v) => shapeText(v.shape)).join(" ") ?? "";

@@ -64,12 +64,13 @@ function benchText(r: BenchResult, p: Paint): string {
     ["speed", speedText(r)],
   ];
   if (r.buildSeconds !== null) head.splice(1, 0, ["built in", secondsText(r.buildSeconds)]);
-  const columns = ["", "min", "mean", "median", "p90", "p95", "p99", "max", "variation"];
+  const columns = ["", "min", "mean", "median", "p90", "p95", "p99", "max", "variation", "least CPU"];
   const sides = [{ ...r, name: "hone" }, ...(r.against?.variants ?? []).map((v) => ({ ...v, name: `onnxruntime, ${v.name}` }))];
-  const rows = sides.map(({ name, latencyMs: l, variation }) => [
+  const rows = sides.map(({ name, latencyMs: l, variation, cpuMs }) => [
     name,
     ...[l.min, l.mean, l.median, l.p90, l.p95, l.p99, l.max].map(ms),
     percent(variation),
+    ms(cpuMs),
   ]);
   const parts = [fields(p, head), `latency, ms\n${table(p, columns, rows)}`];
   if (r.against !== undefined) parts.push(verdict(r.against, p));
@@ -84,7 +85,7 @@ function speedText({ macs, gflops, peakGflops, shareOfPeak }: BenchResult): stri
 }
 
 function verdict(a: PeerResult, p: Paint): string {
-  const line = `${a.ratio.toFixed(2)}× the speed of ${a.name} (${a.variant}), least against least`;
+  const line = `${a.ratio.toFixed(2)}× the speed of ${a.name} (${a.variant}), least against least; by CPU time ${a.cpuRatio.toFixed(2)}×`;
   return [
     a.ratio >= 1 ? p.green(line) : p.red(line),
     `the outputs differ by ${smallText(a.relativeError)}`,

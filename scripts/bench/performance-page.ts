@@ -1,0 +1,84 @@
+/** docs/performance.md out of a run of the bench: what was measured, how, and on what. */
+import type { PeerRow } from "./peers.ts";
+
+export interface MachineFacts {
+  readonly cpu: string;
+  readonly cores: number;
+}
+
+const HOW = `## How it is measured
+
+- One process, one thread for each side, batch 1. The sides take turns (A B A B) of some 15 ms, after a warm-up of both; caches are warm and both meet the same weather. hone runs by \`runSync\`, onnxruntime-node by \`run\`, which does its work on the calling thread too; both return fresh arrays.
+- The other side gets the file as shipped and a cleaned one: initializers are constants and no longer inputs, inputs have numbers. The ratio is the least time of the faster of the two over hone's least time: above 1, hone is faster. Least against least, because whatever else runs on the machine only ever adds time.
+- The fp32 peak is measured in the same run, between the turns: independent multiply-adds in the widest vectors. GFLOP/s count two operations for each multiply-accumulate of convolutions, Gemm and MatMul, whatever the kernels really execute.
+- "By CPU" is the same ratio of least CPU times: what preemption by other work does not touch. On a quiet machine the two agree.
+- Load time and memory are those of a fresh process for each side that loads and runs five times; "above Node" leaves out what an empty Node takes.
+- resnet, vgg, mobilenet and squeezenet are written by \`npm run models -- out/models\` with seeded random weights: the real architectures, meaningless answers. The others are the files of shared/models.
+- "differs" is the worst ‖a−b‖/‖b‖ of any output between the two on the same input.
+
+Again: \`npm run bench:peers -- --write\`; one model: \`hone bench MODEL.onnx --against onnxruntime\`; where the time goes: \`hone profile MODEL.onnx\`.
+`;
+
+const ms = (x: number | null | undefined): string => (x === null || x === undefined ? "–" : x.toFixed(2));
+const percent = (x: number | null): string => (x === null ? "–" : `${(100 * x).toFixed(0)}%`);
+const megabytes = (x: number | null | undefined): string => (x === null || x === undefined ? "–" : (x / 1e6).toFixed(0));
+
+function row({ name, floor, result }: PeerRow): string {
+  const { against, latencyMs, gflops, shareOfPeak } = result;
+  const ratio = against?.ratio ?? NaN;
+  const [shipped, cleaned] = ["as shipped", "cleaned"].map((v) => against?.variants.find(({ name: n }) => n === v)?.latencyMs.min);
+  const verdict = ratio >= floor ? `**${ratio.toFixed(2)}**` : ratio.toFixed(2);
+  const cells = [
+    name,
+    ms(latencyMs.min),
+    ms(shipped),
+    ms(cleaned),
+    verdict,
+    String(floor),
+    gflops?.toFixed(1) ?? "–",
+    percent(shareOfPeak),
+  ];
+  return `| ${[...cells, (against?.relativeError ?? NaN).toExponential(0)].join(" | ")} |`;
+}
+
+function footprint({ name, result }: PeerRow): string {
+  const { against } = result;
+  const cells = [name, ms(result.loadMs), ms(against?.loadMs), megabytes(result.addedRss), megabytes(against?.addedRss)];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function spread({ name, result, load }: PeerRow): string {
+  const cells = [name, ms(result.latencyMs.median), ms(result.against?.latencyMs.median), percent(result.variation)];
+  const variation = result.against?.variants.find((v) => v.name === result.against?.variant)?.variation ?? null;
+  return `| ${[...cells, percent(variation), result.peakGflops.toFixed(0), `${load[0].toFixed(1)}–${load[1].toFixed(1)}`].join(" | ")} |`;
+}
+
+/** The page as Markdown. */
+export function performancePage(rows: readonly PeerRow[], { cpu, cores }: MachineFacts): string {
+  const target = rows[0]?.result.target ?? "unknown";
+  const met = rows.filter((r) => (r.result.against?.ratio ?? 0) >= r.floor).length;
+  const busy = rows.some((r) => Math.max(...r.load) > 1.5)
+    ? " Other work ran on the machine meanwhile (see the load below), so single times are worse than they could be; the ratios are of paired minima."
+    : "";
+  return `# Performance
+
+Written by \`npm run bench:peers -- --write\`; edit scripts/bench/performance-page.ts.
+
+hone against onnxruntime-node, fp32, one thread, batch 1, on ${cpu.trim()} (${cores} virtual cores), code for ${target.replace(/^so:/, "")}. The floor is what the project asks of itself; ${met} of ${rows.length} meet it (bold).${busy}
+
+| model | hone ms | onnxruntime ms, as shipped | cleaned | ratio | by CPU | floor | GFLOP/s | of peak | differs |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+${rows.map(row).join("\n")}
+
+| model | load ms | onnxruntime | memory above Node, MB | onnxruntime |
+|---|--:|--:|--:|--:|
+${rows.map(footprint).join("\n")}
+
+How steady that was:
+
+| model | hone median ms | onnxruntime | variation | onnxruntime | peak, GFLOP/s | load average |
+|---|--:|--:|--:|--:|--:|--:|
+${rows.map(spread).join("\n")}
+
+${HOW}`;
+}
