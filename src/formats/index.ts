@@ -4,7 +4,7 @@ import { detectFormat, FORMAT_NAMES } from "./detect.ts";
 import { importOnnx } from "./onnx/import.ts";
 import type { ResolveExternal } from "./onnx/external.ts";
 import { readOnnx } from "./onnx/read.ts";
-import type { InputShapes } from "./shapes.ts";
+import type { InputShapes } from "../tensor/solve.ts";
 import { importTflite } from "./tflite/import.ts";
 import { readTflite } from "./tflite/read.ts";
 
@@ -48,4 +48,4 @@ export function requireFormat(bytes: Uint8Array, file: string): "onnx" | "tflite
 
 export { detectFormat, FORMAT_NAMES, type ModelFormat } from "./detect.ts";
 export type { ResolveExternal } from "./onnx/external.ts";
-export type { InputShapes } from "./shapes.ts";
+export type { InputShapes } from "../tensor/solve.ts";

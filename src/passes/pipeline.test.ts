@@ -176,7 +176,7 @@ describe("binding shapes", () => {
     [{ image: [1, 4, 8, 8] }, "axis 1 of the input image cannot be 4: the model fixes it at 3"],
     [{ image: [1, 3, 8, 9] }, "axis 3 of the input image cannot be 9: h is 8 already"],
     [{ image: [1, 3, 8, 8], scale: [2, 1, 1, 1] }, "axis 0 of the input scale cannot be 2: n is 1 already"],
-    [{ image: [0, 3, 8, 8] }, "0 is not a size (axis 0 of the input image)"],
+    [{ image: [0, 3, 8, 8] }, "axis 0 of the input image cannot be 0: it is not a size"],
   ])("%j is refused", (shapes, message) => {
     const bind = (): unknown => bindInputs(graph, shapes);
     expect(bind).toThrow(message);

@@ -4,7 +4,8 @@ import type { DType } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
-import { bindInputs, type InputShapes } from "../shapes.ts";
+import { bindShape } from "../../tensor/dim.ts";
+import { solveSymbols, type InputShapes } from "../../tensor/solve.ts";
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
 import { findMapper } from "./map/index.ts";
@@ -97,8 +98,8 @@ function addInputs(graph: OnnxGraph, builder: ImportBuilder, names: Names, optio
     if (type !== undefined) types.set(info.name, type);
   }
   const readable = Object.entries(options.shapes ?? {}).filter(([name]) => types.has(name) || !names.has(name));
-  const shapes = bindInputs(new Map([...types].map(([name, { shape }]) => [name, shape])), Object.fromEntries(readable));
-  for (const [name, { dtype, shape }] of types) names.set(name, builder.input(name, dtype, shapes.get(name) ?? shape));
+  const bindings = solveSymbols(new Map([...types].map(([name, { shape }]) => [name, shape])), Object.fromEntries(readable));
+  for (const [name, { dtype, shape }] of types) names.set(name, builder.input(name, dtype, bindShape(shape, bindings)));
 }
 
 function inputType({ name, type }: OnnxValueInfo): { dtype: DType; shape: Shape } {

@@ -5,7 +5,8 @@ import { tensor, type Tensor } from "../../tensor/tensor.ts";
 import { HoneError } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
-import { bindInputs, type InputShapes } from "../shapes.ts";
+import { bindShape } from "../../tensor/dim.ts";
+import { solveSymbols, type InputShapes } from "../../tensor/solve.ts";
 import type { TfliteModel, TfliteOperator, TfliteSubgraph, TfliteTensor } from "./ast.ts";
 import { findMapper } from "./map/index.ts";
 import { OperatorView } from "./map/node.ts";
@@ -72,13 +73,13 @@ class SubgraphImporter {
   addInputs(): void {
     const types = new Map<string, { index: number; shape: Shape }>();
     for (const index of this.#subgraph.inputs) types.set(this.#name(index), { index, shape: this.#tensor(index).shape });
-    const shapes = bindInputs(new Map([...types].map(([name, { shape }]) => [name, shape])), this.#options.shapes ?? {});
+    const bindings = solveSymbols(new Map([...types].map(([name, { shape }]) => [name, shape])), this.#options.shapes ?? {});
     for (const [name, { index, shape }] of types) {
       const value = this.#problems.attempt({ node: name }, () => {
         const { type } = this.#tensor(index);
         const dtype = tfliteDType(type);
         if (dtype === undefined) throw new HoneError("model.unsupported", `the input "${name}" has the type ${tfliteTypeName(type)}`);
-        return this.builder.input(name, dtype, shapes.get(name) ?? shape);
+        return this.builder.input(name, dtype, bindShape(shape, bindings));
       });
       this.#values.set(index, value);
     }

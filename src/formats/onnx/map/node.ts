@@ -2,7 +2,7 @@ import type { Attrs, Value } from "../../../ir/graph.ts";
 import type { ImportBuilder } from "../../builder.ts";
 import type { DType } from "../../../tensor/dtype.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
-import { int64Tensor } from "../../shapes.ts";
+import { int64Tensor } from "../../int64.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { OnnxAttribute, OnnxNode } from "../ast.ts";
 import { TENSOR_TYPES, onnxTypeName } from "../types.ts";

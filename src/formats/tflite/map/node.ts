@@ -1,7 +1,7 @@
 import type { Attrs, Value } from "../../../ir/graph.ts";
 import type { ImportBuilder } from "../../builder.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
-import { int64Tensor } from "../../shapes.ts";
+import { int64Tensor } from "../../int64.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { TfliteOperator } from "../ast.ts";
 import { ACTIVATIONS, type OptionName, type OptionTables } from "../options.ts";
