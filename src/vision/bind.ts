@@ -82,11 +82,12 @@ export function matchOutputs<V extends ModelValue>(
   outputs: readonly V[],
   size: Size | undefined,
 ): ReadonlyMap<string, V> | string {
-  const rows = size === undefined ? {} : openDecoder(recipe.decoder).rows(size);
+  const decoder = openDecoder(recipe.decoder);
+  const rows = size === undefined ? {} : decoder.rows(size);
   const matched = new Map<string, V>();
   for (const spec of recipe.signature.outputs) {
     const wanted = rows[spec.role];
-    const shape = spec.shape.map((d, axis) => (axis === 1 && wanted !== undefined ? wanted : d));
+    const shape = spec.shape.map((d, axis) => (axis === (decoder.rowsAxis ?? 1) && wanted !== undefined ? wanted : d));
     const found = outputs.filter((o) => fits({ ...spec, shape }, o));
     const [first] = found;
     const label = `${spec.name ?? spec.role} ${shapeText(shape)}`;

@@ -5,10 +5,14 @@ import blazefaceFull from "./recipes/blazeface-full.json" with { type: "json" };
 import blazefaceShort from "./recipes/blazeface-short.json" with { type: "json" };
 import facemaskSsd from "./recipes/facemask-ssd.json" with { type: "json" };
 import fastestdet from "./recipes/fastestdet.json" with { type: "json" };
+import nanodetPlus from "./recipes/nanodet-plus.json" with { type: "json" };
 import retinafaceMobilenet from "./recipes/retinaface-mobilenet0.25.json" with { type: "json" };
 import retinafaceSlim from "./recipes/retinaface-slim.json" with { type: "json" };
 import ultraLight from "./recipes/ultra-light-320.json" with { type: "json" };
 import ultraLightRaw from "./recipes/ultra-light-320-raw.json" with { type: "json" };
+import yoloFinished from "./recipes/yolo-finished.json" with { type: "json" };
+import yolov5 from "./recipes/yolov5.json" with { type: "json" };
+import yolov8 from "./recipes/yolov8.json" with { type: "json" };
 import yunet from "./recipes/yunet.json" with { type: "json" };
 
 const BUNDLED: readonly unknown[] = [
@@ -16,10 +20,14 @@ const BUNDLED: readonly unknown[] = [
   blazefaceShort,
   facemaskSsd,
   fastestdet,
+  nanodetPlus,
   retinafaceMobilenet,
   retinafaceSlim,
   ultraLight,
   ultraLightRaw,
+  yoloFinished,
+  yolov5,
+  yolov8,
   yunet,
 ];
 

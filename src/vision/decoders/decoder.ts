@@ -20,6 +20,8 @@ export interface Decoder {
   readonly merge: "greedy" | "weighted";
   /** Rows that each output must have for a picture of this size, by role. */
   rows(size: Size): Record<string, number>;
+  /** The axis that counts them; 1 when absent. */
+  readonly rowsAxis?: number;
   /** All candidates with a score of at least `minScore`, in pixels of the picture. `output` gives the values of a role. */
   candidates(output: (role: string) => Rows, size: Size, minScore: number): Candidate[];
 }

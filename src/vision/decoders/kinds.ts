@@ -6,15 +6,20 @@ import { corners } from "./corners.ts";
 import { fastestdet } from "./fastestdet.ts";
 import { retinaface } from "./retinaface.ts";
 import { ssd } from "./ssd.ts";
+import { distribution, finished, yolov5, yolov8 } from "./yolo.ts";
 import { yunet } from "./yunet.ts";
 
 /** Every kind of decoder that a recipe may name. */
 const KINDS: Readonly<Record<string, (rule: DecoderRule) => Decoder>> = {
   blazeface,
   corners,
+  distribution,
   fastestdet,
+  finished,
   retinaface,
   ssd,
+  yolov5,
+  yolov8,
   yunet,
 };
 
