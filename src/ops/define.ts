@@ -1,6 +1,6 @@
 /** What an op is: its schema, its shape rule and its meaning. */
 import { DTYPES, isFloat, isInteger, type DType } from "../tensor/dtype.ts";
-import { shapeText, type Shape } from "../tensor/dim.ts";
+import { shapeText, sym, type Dim, type Shape } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Attrs, ValueType } from "../ir/graph.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
@@ -13,6 +13,7 @@ export type InputSpec = InputClass | `${InputClass}?` | `${InputClass}*`;
 
 /** An operand as shape inference sees it; `data` when its value is known. */
 export interface Known extends ValueType {
+  readonly name?: string;
   readonly data?: Tensor | undefined;
 }
 
@@ -144,6 +145,11 @@ export function defineOp<const I extends Record<string, InputSpec>, A extends At
       return Array.isArray(nests) ? (nests as readonly Nest[]) : [nests as Nest];
     },
   };
+}
+
+/** A dimension that only running the model could tell: it is called after the operand that decides it. */
+export function unknownDim(decider: Known, i: number): Dim {
+  return sym(`?${(decider.name ?? "").replace(/\W/g, "_")}_${i}`);
 }
 
 /** The error for operands that do not fit, which shows all their types. */

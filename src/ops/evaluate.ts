@@ -1,27 +1,16 @@
 /** Computes ops by their definitions: `compute`, its textbook loops, the interpreter. The reference that all else is judged by. */
 import { expand } from "../loop/expand.ts";
-import { compare, select } from "../loop/expr.ts";
 import { interpret } from "../loop/interpret/interpret.ts";
 import type { Operand } from "../loop/nest.ts";
-import type { Buffer, Expr, Stmt } from "../loop/types.ts";
-import { rewriteBody } from "../loop/walk.ts";
+import type { Buffer, Stmt } from "../loop/types.ts";
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { staticShape } from "../tensor/dim.ts";
-import { isFloat, type DType } from "../tensor/dtype.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { PLAIN } from "../tensor/layout.ts";
 import { elementCount, zeros, type Tensor } from "../tensor/tensor.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
 import type { Computed } from "./define.ts";
 import { getOp } from "./index.ts";
-
-/** Integer min and max as selects, which the interpreter gets right. */
-function selectMinMax(body: readonly Stmt[]): readonly Stmt[] {
-  const each = (e: Expr): Expr => {
-    if (e.kind !== "binary" || (e.op !== "min" && e.op !== "max") || (e.type.dtype !== "index" && isFloat(e.type.dtype))) return e;
-    return select(compare(e.op === "min" ? "lt" : "gt", e.b, e.a), e.b, e.a);
-  };
-  return rewriteBody(body, each);
-}
 
 /** What an evaluation reads and writes, each with its memory. */
 class Arena {
@@ -47,7 +36,7 @@ class Arena {
   }
 
   run(body: readonly Stmt[]): void {
-    interpret({ name: "evaluate", params: [...this.buffers.values()], body: selectMinMax(body) }, this.#memory);
+    interpret({ name: "evaluate", params: [...this.buffers.values()], body }, this.#memory);
   }
 }
 

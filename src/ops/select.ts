@@ -1,10 +1,10 @@
 /** Ops that pick elements (ONNX operator specification: Slice, Split, Gather, Pad, DepthToSpace, SpaceToDepth). */
-import { addDim, divDim, mulDim, sym, type Dim } from "../tensor/dim.ts";
+import { addDim, divDim, mulDim, type Dim } from "../tensor/dim.ts";
 import { add, binary, constant, div, int, mod, mul, sub } from "../loop/expr.ts";
 import type { Expr } from "../loop/types.ts";
 import { HoneError } from "../util/errors.ts";
 import * as a from "./arith.ts";
-import { axisOf, constantInts, defineOp, misfit, sameAs, type Computed, type Known, type Op } from "./define.ts";
+import { axisOf, constantInts, defineOp, misfit, sameAs, type Computed, type Known, type Op, unknownDim } from "./define.ts";
 import { gather } from "./nests.ts";
 
 interface Cut {
@@ -29,23 +29,28 @@ interface SliceInputs {
   readonly steps: { readonly data?: Known["data"] } | undefined;
 }
 
-/** The cut of every axis whose size is a number; undefined where an axis is whole or its size unknown. */
-function cutsOf(shape: readonly Dim[], inputs: SliceInputs): readonly (Cut | undefined)[] {
+const INT32_MAX = 2 ** 31 - 1;
+
+/** The cut of one axis; undefined where the axis stays whole, "unknown" where its size would have to be known. */
+function axisCut(size: Dim | undefined, start: number, end: number, step: number): Cut | "unknown" | undefined {
+  if (typeof size === "number") return cutOf(size, start, end, step);
+  // Exporters write the largest integer for "to the end".
+  return start === 0 && step === 1 && end >= INT32_MAX ? undefined : "unknown";
+}
+
+function cutsOf(shape: readonly Dim[], inputs: SliceInputs): readonly (Cut | "unknown" | undefined)[] {
   const starts = constantInts("slice", "starts", inputs.starts);
   const ends = constantInts("slice", "ends", inputs.ends);
   const axes = inputs.axes ? constantInts("slice", "axes", inputs.axes) : starts.map((_, i) => i);
   const steps = inputs.steps ? constantInts("slice", "steps", inputs.steps) : starts.map(() => 1);
   if (steps.includes(0)) throw new HoneError("graph.shape", "slice: a step is 0", { at: { op: "slice" } });
-  const cuts = new Array<Cut | undefined>(shape.length).fill(undefined);
+  const cuts = new Array<Cut | "unknown" | undefined>(shape.length).fill(undefined);
   axes.forEach((axis, i) => {
     const at = axisOf("slice", axis, shape.length);
-    const size = shape[at];
-    if (typeof size === "number") cuts[at] = cutOf(size, starts[i] ?? 0, ends[i] ?? size, steps[i] ?? 1);
+    cuts[at] = axisCut(shape[at], starts[i] ?? 0, ends[i] ?? INT32_MAX, steps[i] ?? 1);
   });
   return cuts;
 }
-
-let unknown = 0;
 
 export const slice: Op = defineOp({
   name: "slice",
@@ -53,22 +58,12 @@ export const slice: Op = defineOp({
   attrs: {},
   infer: ({ x, starts, ends, axes, steps }) => {
     const known = [starts, ends, axes, steps].every((o) => !o || o.data);
-    if (!known)
-      return [
-        sameAs(
-          x,
-          x.shape.map(() => sym(`?slice${unknown++}`)),
-        ),
-      ];
-    return [
-      sameAs(
-        x,
-        cutsOf(x.shape, { starts, ends, axes, steps }).map((cut, i) => cut?.length ?? x.shape[i] ?? 1),
-      ),
-    ];
+    const cuts = known ? cutsOf(x.shape, { starts, ends, axes, steps }) : x.shape.map(() => "unknown" as const);
+    const dims = cuts.map((cut, i) => (cut === "unknown" ? unknownDim(known ? x : starts, i) : (cut?.length ?? x.shape[i] ?? 1)));
+    return [sameAs(x, dims)];
   },
   compute: ({ out }, { x, starts, ends, axes, steps }) => {
-    const cuts = cutsOf(x.dims, { starts, ends, axes, steps });
+    const cuts = cutsOf(x.dims, { starts, ends, axes, steps }).map((cut) => (cut === "unknown" ? undefined : cut));
     return gather(out, ({ p, read }) =>
       read(
         x,
@@ -154,7 +149,7 @@ export const pad: Op = defineOp({
       return [
         sameAs(
           x,
-          x.shape.map(() => sym(`?pad${unknown++}`)),
+          x.shape.map((_, i) => unknownDim(pads, i)),
         ),
       ];
     const amounts = constantInts("pad", "pads", pads);

@@ -1,5 +1,5 @@
 /** Ops that change only the shape, or tell it (ONNX operator specification). */
-import { addDim, dimEquals, divDim, mulDim, productDim, sym, type Dim, type Shape } from "../tensor/dim.ts";
+import { addDim, dimEquals, divDim, mulDim, productDim, type Dim, type Shape } from "../tensor/dim.ts";
 import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { constant, int } from "../loop/expr.ts";
@@ -7,20 +7,16 @@ import type { Nest, Operand } from "../loop/nest.ts";
 import type { Expr } from "../loop/types.ts";
 import * as a from "./arith.ts";
 import { broadcastShapes } from "./broadcast.ts";
-import { axisOf, defineOp, ints, isKnownDType, misfit, sameAs, type Known, type Op } from "./define.ts";
+import { axisOf, defineOp, ints, isKnownDType, misfit, sameAs, type Known, type Op, unknownDim } from "./define.ts";
 import { broadcastIndex, flatIndex, gather } from "./nests.ts";
 import { div, mod } from "../loop/expr.ts";
-
-let unknown = 0;
-/** A dimension that only running the model could tell. */
-const unknownDim = (): Dim => sym(`?${unknown++}`);
 
 /** Dims from a tensor of them, or unknown ones, as many as its length says. */
 function dimsFrom(op: string, shape: Known): Shape {
   if (shape.data) return ints(shape.data);
   const [rank] = shape.shape;
   if (typeof rank !== "number") throw misfit(op, "the rank of the result is not known", [shape]);
-  return Array.from({ length: rank }, unknownDim);
+  return Array.from({ length: rank }, (_, i) => unknownDim(shape, i));
 }
 
 /** The same elements in row-major order under other dims. */
@@ -252,7 +248,7 @@ export const range: Op = defineOp({
   attrs: {},
   infer: ({ start, limit, delta }) => {
     const known = start.data && limit.data && delta.data;
-    const n = known ? Math.max(0, Math.ceil((scalarOf(limit.data) - scalarOf(start.data)) / scalarOf(delta.data))) : unknownDim();
+    const n = known ? Math.max(0, Math.ceil((scalarOf(limit.data) - scalarOf(start.data)) / scalarOf(delta.data))) : unknownDim(limit, 0);
     return [{ dtype: start.dtype, shape: [n] }];
   },
   compute: ({ out }, { start, delta }) =>
