@@ -129,7 +129,7 @@ export async function loadGroundTruth(path: string, format: TextFormat = "auto",
 }
 
 /**
- * Detections from a file (COCO results JSON, CSV) or a folder of texts (in the form of the ground truth, or WIDER FACE's by event).
+ * Detections from a file (COCO results JSON, CSV, dlib XML, whose boxes all score 1) or a folder of texts (in the form of the ground truth, or WIDER FACE's by event).
  * @throws HoneError file.not-found, file.too-large, annotations.invalid
  */
 export async function loadDetections(path: string, truth: Pick<GroundTruth, "format" | "form" | "set">): Promise<DetectionList> {
@@ -142,6 +142,7 @@ export async function loadDetections(path: string, truth: Pick<GroundTruth, "for
     return readBoxDetections(files, truth.form ?? "size");
   }
   if (path.toLowerCase().endsWith(".csv")) return readCsvDetections(await text(path), path);
+  if (path.toLowerCase().endsWith(".xml")) return dlibDetections(readDlibXml(await text(path), path));
   return await readCocoResults(createReadStream(path), path);
 }
 
@@ -197,6 +198,17 @@ function guessText(files: readonly NamedText[]): Exclude<TextFormat, "auto"> {
   );
   if (rows.every((line, i) => /^\d+\s/.test(line) && (numbers[i] ?? []).every((v) => v >= 0 && v <= 1))) return "yolo";
   return numbers.every(([x1 = 0, y1 = 0, x2 = 0, y2 = 0]) => x2 > x1 && y2 > y1) ? "cartucho" : "odm";
+}
+
+function dlibDetections({ truths, problems }: AnnotationSet): DetectionList {
+  const detections = truths.map(({ image, category, box, keypoints }) => ({
+    image,
+    category,
+    box,
+    score: 1,
+    ...(keypoints ? { keypoints } : {}),
+  }));
+  return { detections, problems };
 }
 
 export function sizesOf(set: AnnotationSet): ImageSizes {

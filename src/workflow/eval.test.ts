@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { makeImage, saveImage, writeCoco, writeCocoResults, writeCsv, writeCsvDetections } from "../data.ts";
+import { makeImage, saveImage, writeCoco, writeCocoResults, writeCsv, writeCsvDetections, writeDlibXml, type Annotation } from "../data.ts";
 import { randomCase } from "../metrics/testing/random-cases.ts";
 import { evaluateCoco, evaluateVoc } from "../metrics.ts";
 import { evaluateFiles } from "./eval.ts";
@@ -166,5 +166,25 @@ describe("hone eval", () => {
   test("annotations of two kinds are no set", async () => {
     const two = [annotations, file("also.csv", writeCsv(truths))];
     await expect(evaluateFiles({ annotations: two, detections: found })).rejects.toMatchObject({ code: "usage", message: /coco and csv/ });
+  });
+
+  test("landmarks: dlib's XML on both sides; a face without a prediction is a failure", async () => {
+    const points = Array.from({ length: 68 }, (_, i) => [10 + (i % 10) * 4, 20 + Math.floor(i / 10) * 5, 2]);
+    const face = (image: string, off: number): Annotation => ({
+      ...{ image, category: "face", box: [0, 0, 60, 60] as const },
+      keypoints: points.flatMap(([x = 0, y = 0, v = 0]) => [x + off, y, v]),
+    });
+    const shotsOf = ["a.jpg", "b.jpg"].map((id) => ({ id, file: id }));
+    const labels = file("l.xml", writeDlibXml({ images: shotsOf, truths: [face("a.jpg", 0), face("b.jpg", 0)] }));
+    const predicted = file("p.xml", writeDlibXml({ images: shotsOf, truths: [face("a.jpg", 1)] }));
+    const { metrics } = await evaluateFiles({ annotations: labels, detections: predicted, protocol: "landmarks" });
+    // The outer eye corners 36 and 45 lie at (34, 35) and (30, 40); every point is 1 off.
+    const error = 1 / Math.hypot(4, 5);
+    expect(metrics.NME).toBeCloseTo(error, 12);
+    expect([metrics.FR8, metrics.FR10]).toEqual([1, 1]);
+    const exact = await evaluateFiles({ annotations: labels, detections: labels, protocol: "landmarks" });
+    expect(exact.metrics).toEqual({ NME: 0, AUC8: 1, FR8: 0, AUC10: 1, FR10: 0 });
+    const boxes = { annotations, detections: found, protocol: "landmarks" } as const;
+    await expect(evaluateFiles(boxes)).rejects.toMatchObject({ code: "metrics.invalid" });
   });
 });

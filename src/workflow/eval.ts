@@ -12,6 +12,7 @@ import { evaluateVoc, type VocOptions } from "../metrics/voc.ts";
 import type { MetricWarning } from "../metrics/warnings.ts";
 import { evaluateWider } from "../metrics/wider.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
+import { landmarkNumbers } from "./eval-landmarks.ts";
 import { loadDetections, loadGroundTruths, type GroundTruth, type TextFormat } from "./eval-files.ts";
 import { intervalsOf, type IntervalNote, type Intervals } from "./eval-intervals.ts";
 
@@ -26,6 +27,7 @@ export const PROTOCOLS = [
   "lvis",
   "lvis-mask",
   "openimages",
+  "landmarks",
 ] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
@@ -176,6 +178,8 @@ function judge(protocol: Protocol, task: DetectionTask, truth: GroundTruth, iouT
       return evaluateLvis(task, { kind: protocol === "lvis" ? "box" : "mask" });
     case "openimages":
       return evaluateOpenImages(task, { iouThreshold });
+    case "landmarks":
+      return { metrics: landmarkNumbers(task), perCategory: [], warnings: [] };
     default:
       return { ...evaluateWider(widerImages(truth), task.detections, { mode: protocol === "wider" ? "int32" : "float" }), perCategory: [] };
   }

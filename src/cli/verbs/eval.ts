@@ -9,7 +9,7 @@ import { defineVerb, type Job, type Outcome, type Verb } from "../verb.ts";
 import { evaluationText, filesJson, runsJson, runsText } from "./eval-text.ts";
 
 const OPTIONS = {
-  detections: text("--detections <path>", "instead of a model: COCO results JSON, CSV, or a folder of texts"),
+  detections: text("--detections <path>", "instead of a model: COCO results JSON, CSV, dlib XML, or a folder of texts"),
   images: text("--images <folder>", "the photos: what models are run on, YOLO's sizes, the report's misses"),
   annotations: list(
     "--annotations <path>",
