@@ -125,5 +125,5 @@ function valueText(value: ModelValue): string {
 }
 
 function shapeText(dims: readonly Dim[]): string {
-  return `[${dims.map((d) => (isKnown(d) ? d : (d ?? "any"))).join(",")}]`;
+  return `[${dims.map((d) => (isKnown(d) ? d : d === null ? "any" : d.includes("?") ? "?" : d)).join(",")}]`;
 }

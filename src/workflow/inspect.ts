@@ -220,4 +220,7 @@ async function fitHere({ manifest }: Engine, path: string): Promise<Pick<Inspect
 }
 
 /** `float32[1,3,640,640]` */
-export const valueText = ({ type, dims }: Pick<InspectedValue, "type" | "dims">): string => `${type}[${dims.join(",")}]`;
+export const valueText = ({ type, dims }: Pick<InspectedValue, "type" | "dims">): string => `${type}[${dims.map(shown).join(",")}]`;
+
+/** A dimension that only running the model could tell is a question mark to people. */
+const shown = (dim: number | string): string => (String(dim).includes("?") ? "?" : String(dim));
