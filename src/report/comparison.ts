@@ -14,7 +14,7 @@ export interface ComparedRun extends EvaluationPageInput {
 const SHOWN = ["AP", "AP50", "AP75", "mAP"];
 
 /** One offline page of several runs: a table of metrics and latency, their curves in one chart, then each run as on its own page. */
-export function comparisonPage(title: string, runs: readonly ComparedRun[]): string {
+export function comparisonPage(title: string, subtitle: string, runs: readonly ComparedRun[]): string {
   const [first] = runs;
   const metrics = SHOWN.filter((name) => first !== undefined && name in first.metrics);
   const steps = first?.milliseconds.map(([step]) => step) ?? [];
@@ -34,7 +34,7 @@ export function comparisonPage(title: string, runs: readonly ComparedRun[]): str
   const own = runs.flatMap((run) =>
     evaluationSections(run).map((s, i): PageSection => ({ ...s, title: i === 0 ? run.name : `${s.title} (${run.name})` })),
   );
-  return htmlPage(title, first?.subtitle ?? "", [overview, ...own]);
+  return htmlPage(title, subtitle, [overview, ...own]);
 }
 
 function metricText(value: number, interval: readonly [number, number] | undefined): string {

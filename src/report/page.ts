@@ -9,7 +9,7 @@ const STYLE = `
 :root { color-scheme: light; }
 body { margin: 0 auto; max-width: 1080px; padding: 24px; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: #1f2933; background: #fff; }
 h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 36px 0 10px; } p { margin: 6px 0; } .faint { color: #616e7c; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 3px 14px 3px 0; text-align: right; } th:first-child, td:first-child { text-align: left; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 3px 14px 3px 0; text-align: right; white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; border-bottom: 1px solid #cbd2d9; } tr:nth-child(even) td { background: #f7f9fb; }
 .scroll { overflow: auto; max-height: 420px; } .numbers { display: flex; flex-wrap: wrap; gap: 10px; } .numbers div { border: 1px solid #e4e7eb; border-radius: 6px; padding: 8px 14px; min-width: 64px; }
 .numbers b { display: block; font-size: 20px; font-variant-numeric: tabular-nums; } .numbers span { color: #616e7c; font-size: 13px; }

@@ -77,7 +77,7 @@ test("runs are compared in one table and one chart, then each has its own part",
     const run = { title: `t${seed}`, subtitle: "s", task, metrics: { AP: 0.5, AP50: -1 }, name: `model <${seed}>` };
     return { ...run, intervals: { AP: [0.4, 0.6] as const }, milliseconds: [["decode", 1.5] as const] };
   });
-  const page = comparisonPage("Evaluation", runs);
+  const page = comparisonPage("Evaluation", "two of them", runs);
   expect(balanced(page)).toBe(true);
   expect(page).toContain("0.500 [0.400, 0.600]");
   expect(page).toContain("<td>–</td>");

@@ -28,7 +28,10 @@ export async function writeRunsReport(path: string, runs: readonly ModelRun[], i
     intervals: run.intervals ?? {},
     milliseconds: STEPS.map((step) => [step, run.latencyMs[step].median] as const),
   }));
-  await writeOutput(path, (write) => write(comparisonPage("Evaluation", inputs)));
+  const subtitle = runs
+    .slice(0, 1)
+    .map((r) => `${r.images} images, ${r.truths} objects; by ${r.protocol}. Curves and errors are of boxes at IoU 0.5.`);
+  await writeOutput(path, (write) => write(comparisonPage("Evaluation", subtitle.join(""), inputs)));
 }
 
 /** The model's file and what ran it. */
