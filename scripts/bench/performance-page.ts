@@ -34,6 +34,7 @@ function row({ name, floor, result }: PeerRow): string {
     ms(shipped),
     ms(cleaned),
     verdict,
+    (against?.cpuRatio ?? NaN).toFixed(2),
     String(floor),
     gflops?.toFixed(1) ?? "–",
     percent(shareOfPeak),
