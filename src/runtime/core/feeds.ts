@@ -1,8 +1,8 @@
 import type { Manifest, ManifestProfile, ManifestValue } from "../../engine/format.ts";
 import { DTYPES, type TypedArray } from "../../tensor/dtype.ts";
-import { elementCount, zeros, type Tensor } from "../../tensor/tensor.ts";
+import { elementCount, viewOf, type Tensor } from "../../tensor/tensor.ts";
 import { HoneError, must } from "../../util/errors.ts";
-import type { Feeds } from "./types.ts";
+import type { Backend, Feeds } from "./types.ts";
 
 export interface BoundFeeds {
   readonly profile: number;
@@ -47,10 +47,14 @@ export function bindOutputs(manifest: Manifest, bound: BoundFeeds, outputs: Feed
   return found;
 }
 
-/** Fresh tensors for the outputs of a profile. */
-export function allocateOutputs(manifest: Manifest, profile: number): Tensor[] {
+/** Fresh tensors for the outputs of a profile, in memory that the backend gives. */
+export function allocateOutputs(manifest: Manifest, profile: number, backend: Pick<Backend, "newMemory">): Tensor[] {
   const shapes = must(manifest.profiles[profile], "profile").outputs;
-  return manifest.outputs.map((value, i) => zeros(value.type, must(shapes[i], "output shape")));
+  return manifest.outputs.map(({ type }, i): Tensor => {
+    const dims = must(shapes[i], "output shape");
+    const count = elementCount(dims);
+    return { type, dims, data: viewOf(type, backend.newMemory(count * DTYPES[type].bytes), 0, count) };
+  });
 }
 
 /** Bytes of each value of a profile, in the order of the manifest. */

@@ -10,10 +10,12 @@ import type { Backend, Feeds, RunOptions, SessionInfo, ValueMetadata } from "./t
 export class Runner {
   readonly manifest: Manifest;
   readonly #pool: ContextPool;
+  readonly #memory: Pick<Backend, "newMemory">;
   #closed = false;
 
   constructor(manifest: Manifest, backend: Backend, limit: number) {
     this.manifest = manifest;
+    this.#memory = backend;
     this.#pool = new ContextPool(backend, limit);
   }
 
@@ -27,7 +29,7 @@ export class Runner {
    */
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
     const { profile, inputs } = this.#bind(feeds);
-    const outputs = allocateOutputs(this.manifest, profile);
+    const outputs = allocateOutputs(this.manifest, profile, this.#memory);
     await this.#execute(
       profile,
       inputs,
@@ -40,7 +42,7 @@ export class Runner {
   /** The same on this thread, for models so small that the way to another thread would cost more. */
   runSync(feeds: Feeds): Record<string, Tensor> {
     const { profile, inputs } = this.#bind(feeds);
-    const outputs = allocateOutputs(this.manifest, profile);
+    const outputs = allocateOutputs(this.manifest, profile, this.#memory);
     this.#executeNow(
       profile,
       inputs,

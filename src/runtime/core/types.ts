@@ -30,6 +30,8 @@ export interface RunOptions {
 export interface Backend {
   /** Memory for one run at a time of that profile. Throws `engine.load` when there is none. */
   createContext(profile: number): BackendContext;
+  /** Memory for an output, which a run writes whole: what is in it before does not matter. */
+  newMemory(bytes: number): ArrayBufferLike;
   /** Frees everything, contexts too. May be called again. */
   close(): void;
 }
