@@ -134,31 +134,52 @@ function argExtreme(name: string, combine: "max" | "min"): Op {
 export const argMax: Op = argExtreme("argMax", "max");
 export const argMin: Op = argExtreme("argMin", "min");
 
-/** e^(x - max) and its sum along one axis, in three passes. */
-function softmaxOf(name: string, finish: (x: Expr, top: Expr, sum: Expr) => Expr): Op {
-  return defineOp({
-    name,
-    inputs: { x: "float" },
-    attrs: { axis: -1 },
-    infer: ({ x }) => [{ dtype: x.dtype, shape: x.shape }],
-    compute: ({ out, temp }, { x }, attrs) => {
-      const axis = axisOf(name, attrs.axis, x.dims.length);
-      const dims = x.dims.map((d, i) => (i === axis ? 1 : d));
-      const top = temp("max", x.dtype, dims);
-      const sum = temp("sum", x.dtype, dims);
-      const full = (p: readonly Expr[], r: readonly Expr[]): readonly Expr[] => fullIndex(x.dims.length, [axis], true, p, r);
-      return [
-        reduceNest(top, x, [axis], true, { combine: "max" }),
-        reduction("reduce", sum, ({ p, r, read }) => a.exp(a.sub(read(x, full(p, r)), read(top, broadcastIndex(top, p)))), {
-          extents: [x.dims[axis] ?? 1],
-          combine: "add",
-          init: neutral("add", x.dtype),
-        }),
-        map(out, [x, top, sum], finish),
-      ];
-    },
-  });
+/** The parts of softmax that it shares with its logarithm: dims with the axis reduced to 1, and the maximum along it. */
+function alongAxis(
+  name: string,
+  x: Operand,
+  given: number,
+): { readonly axis: number; readonly dims: readonly number[]; readonly full: (p: readonly Expr[], r: readonly Expr[]) => readonly Expr[] } {
+  const axis = axisOf(name, given, x.dims.length);
+  return { axis, dims: x.dims.map((d, i) => (i === axis ? 1 : d)), full: (p, r) => fullIndex(x.dims.length, [axis], true, p, r) };
 }
 
-export const softmax: Op = softmaxOf("softmax", (x, top, sum) => a.div(a.exp(a.sub(x, top)), sum));
-export const logSoftmax: Op = softmaxOf("logSoftmax", (x, top, sum) => a.sub(a.sub(x, top), a.log(sum)));
+/** e^(x - max) / Σ e^(x - max): the exponentials are computed once, in the result, and then scaled. */
+export const softmax: Op = defineOp({
+  name: "softmax",
+  inputs: { x: "float" },
+  attrs: { axis: -1 },
+  infer: ({ x }) => [{ dtype: x.dtype, shape: x.shape }],
+  compute: ({ out, temp }, { x }, attrs) => {
+    const { axis, dims } = alongAxis("softmax", x, attrs.axis);
+    const top = temp("max", x.dtype, dims);
+    const sum = temp("sum", x.dtype, dims);
+    return [
+      reduceNest(top, x, [axis], true, { combine: "max" }),
+      map(out, [x, top], (v, t) => a.exp(a.sub(v, t))),
+      reduceNest(sum, out, [axis], true, { combine: "add" }),
+      map(out, [out, sum], a.div),
+    ];
+  },
+});
+
+export const logSoftmax: Op = defineOp({
+  name: "logSoftmax",
+  inputs: { x: "float" },
+  attrs: { axis: -1 },
+  infer: ({ x }) => [{ dtype: x.dtype, shape: x.shape }],
+  compute: ({ out, temp }, { x }, attrs) => {
+    const { axis, dims, full } = alongAxis("logSoftmax", x, attrs.axis);
+    const top = temp("max", x.dtype, dims);
+    const sum = temp("sum", x.dtype, dims);
+    return [
+      reduceNest(top, x, [axis], true, { combine: "max" }),
+      reduction("reduce", sum, ({ p, r, read }) => a.exp(a.sub(read(x, full(p, r)), read(top, broadcastIndex(top, p)))), {
+        extents: [x.dims[axis] ?? 1],
+        combine: "add",
+        init: neutral("add", x.dtype),
+      }),
+      map(out, [x, top, sum], (v, t, total) => a.sub(a.sub(v, t), a.log(total))),
+    ];
+  },
+});

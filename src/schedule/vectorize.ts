@@ -4,11 +4,11 @@
  */
 import { affine } from "../loop/affine.ts";
 import { combine, insideOf, offsetOf, writtenIndex } from "../loop/expand.ts";
-import { add, broadcast, indexVar, int, load, mul, select, variable } from "../loop/expr.ts";
+import { add, broadcast, div, indexVar, int, load, mul, select, shuffle, variable } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
 import { rangeOf, simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
 import { forLoop, letMutable, setVar, store } from "../loop/stmt.ts";
-import type { Expr, Stmt, Var } from "../loop/types.ts";
+import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { visitExpr } from "../loop/walk.ts";
 import { physicalDims } from "../tensor/layout.ts";
 import { elementCount } from "../tensor/tensor.ts";
@@ -180,6 +180,25 @@ export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: st
   };
 }
 
+/** How often each element of an operand stands in a row of the result, when it lacks just the last axis: the sums of a softmax. */
+function repeats(dims: readonly number[], result: readonly number[]): number | undefined {
+  const last = result.at(-1) ?? 1;
+  const outer = dims.length === result.length && dims.at(-1) === 1 && dims.slice(0, -1).every((d, i) => d === result[i]);
+  return outer && last > 1 ? last : undefined;
+}
+
+/** A vector in which each of the elements from `at` on stands `times` times. */
+function repeated(buffer: Buffer, at: Expr, lanes: number, times: number): Expr {
+  const distinct = Math.ceil(lanes / times);
+  if (distinct === 1) return load(buffer, at);
+  const values = load(buffer, at, distinct);
+  return shuffle(
+    values,
+    values,
+    Array.from({ length: lanes }, (_, i) => Math.floor(i / times)),
+  );
+}
+
 /** A map over operands that lie exactly as the result does, or are one scalar, runs over memory as one row. */
 function flattened(l: Lowering): readonly Stmt[] | undefined {
   const { nest, machine, place, prefix } = l;
@@ -200,8 +219,11 @@ function flattened(l: Lowering): readonly Stmt[] | undefined {
         index.every(
           (e, i) => operand.dims[i] === nest.result.dims[i] && (operand.dims[i] === 1 || (e.kind === "var" && e.name === p[i]?.name)),
         );
-      if (!same || buffer.dtype !== "float32") throw new DoesNotFit("an operand lies in another way");
-      return load(buffer, offset, lanes);
+      if (buffer.dtype !== "float32") throw new DoesNotFit("an operand is not float32");
+      const times = target.layout.kind === "plain" && layout.kind === "plain" ? repeats(operand.dims, nest.result.dims) : undefined;
+      if (same) return load(buffer, offset, lanes);
+      if (times === undefined || (lanes > 1 && machine.lanes % times !== 0)) throw new DoesNotFit("an operand lies in another way");
+      return repeated(buffer, div(offset, int(times)), lanes, times);
     };
   try {
     const whole = total - (total % machine.lanes);
