@@ -1,0 +1,119 @@
+/** Small ONNX models that between them touch every family of operators, for mutants to start from. */
+import type { OnnxModel, OnnxNode } from "../../src/formats/onnx/ast.ts";
+import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo } from "../../src/formats/onnx/write.ts";
+import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
+
+const f32 = (dims: readonly number[]): Tensor => {
+  const n = dims.reduce((a, b) => a * b, 1);
+  return tensor(
+    "float32",
+    dims,
+    Float32Array.from({ length: n }, (_, i) => ((i * 37) % 19) / 19 - 0.4),
+  );
+};
+const i64 = (...list: number[]): Tensor => tensor("int64", [list.length], BigInt64Array.from(list, BigInt));
+const ints = (...list: number[]): readonly bigint[] => list.map(BigInt);
+
+function model(nodes: readonly OnnxNode[], dims: readonly (number | string)[], constants: Readonly<Record<string, Tensor>>): OnnxModel {
+  const graph = onnxGraph({
+    node: nodes,
+    initializer: Object.entries(constants).map(([name, t]) => onnxTensor(name, t)),
+    input: [onnxValueInfo("x", "float32", dims)],
+    output: [onnxValueInfo("y", "float32", [])],
+  });
+  return onnxModel({ graph });
+}
+
+const network = model(
+  [
+    onnxNode("Conv", ["x", "w", "b"], ["c"], { kernel_shape: ints(3, 3), pads: ints(1, 1, 1, 1), strides: ints(2, 2), group: 1n }),
+    onnxNode("BatchNormalization", ["c", "s", "s", "s", "s2"], ["n"], { epsilon: 1e-5 }),
+    onnxNode("Relu", ["n"], ["r"]),
+    onnxNode("Conv", ["r", "d"], ["e"], { kernel_shape: ints(3, 3), auto_pad: "SAME_UPPER", group: 4n }),
+    onnxNode("Clip", ["e", "lo", "hi"], ["k"]),
+    onnxNode("Add", ["k", "r"], ["a"]),
+    onnxNode("MaxPool", ["a"], ["p"], { kernel_shape: ints(2, 2), strides: ints(2, 2), ceil_mode: 1n }),
+    onnxNode("ConvTranspose", ["p", "t"], ["u"], { kernel_shape: ints(2, 2), strides: ints(2, 2), output_padding: ints(0, 0) }),
+    onnxNode("AveragePool", ["u"], ["v"], { kernel_shape: ints(2, 2), count_include_pad: 1n, pads: ints(0, 0, 1, 1) }),
+    onnxNode("GlobalAveragePool", ["v"], ["g"]),
+    onnxNode("Flatten", ["g"], ["f"], { axis: 1n }),
+    onnxNode("Gemm", ["f", "m", "q"], ["h"], { transB: 1n, alpha: 0.5, beta: 1.5 }),
+    onnxNode("Softmax", ["h"], ["y"], { axis: -1n }),
+  ],
+  [1, 3, 16, 16],
+  {
+    w: f32([4, 3, 3, 3]),
+    b: f32([4]),
+    s: f32([4]),
+    s2: tensor("float32", [4], Float32Array.of(1, 2, 3, 4)),
+    d: f32([4, 1, 3, 3]),
+    lo: tensor("float32", [], Float32Array.of(0)),
+    hi: tensor("float32", [], Float32Array.of(6)),
+    t: f32([4, 2, 2, 2]),
+    m: f32([5, 2]),
+    q: f32([5]),
+  },
+);
+
+const shapes = model(
+  [
+    onnxNode("Shape", ["x"], ["shape"]),
+    onnxNode("Gather", ["shape", "first"], ["batch"], { axis: 0n }),
+    onnxNode("Concat", ["batch", "rest"], ["to"], { axis: 0n }),
+    onnxNode("Reshape", ["x", "to"], ["flat"]),
+    onnxNode("Slice", ["flat", "starts", "ends", "axes", "steps"], ["part"]),
+    onnxNode("Pad", ["part", "pads"], ["wide"], { mode: "constant" }),
+    onnxNode("Tile", ["wide", "repeats"], ["tiled"]),
+    onnxNode("ConstantOfShape", ["filled"], ["zero"]),
+    onnxNode("Expand", ["zero", "repeats"], ["big"]),
+    onnxNode("Unsqueeze", ["tiled", "first"], ["more"]),
+    onnxNode("Transpose", ["more"], ["turned"], { perm: ints(0, 2, 1) }),
+    onnxNode("Squeeze", ["turned", "first"], ["less"]),
+    onnxNode("Split", ["less", "halves"], ["left", "right"], { axis: 1n }),
+    onnxNode("Mul", ["left", "right"], ["mixed"]),
+    onnxNode("ReduceMean", ["mixed"], ["mean"], { axes: ints(1), keepdims: 1n }),
+    onnxNode("MatMul", ["mixed", "square"], ["product"]),
+    onnxNode("Add", ["product", "big"], ["sum"]),
+    onnxNode("Sub", ["sum", "mean"], ["y"]),
+  ],
+  [2, 3, 4],
+  {
+    first: i64(0),
+    rest: i64(-1),
+    starts: i64(0),
+    ends: i64(9),
+    axes: i64(1),
+    steps: i64(2),
+    pads: i64(0, 1, 0, 2),
+    repeats: i64(1, 2),
+    filled: i64(1, 1),
+    halves: i64(8, 8),
+    square: f32([8, 2]),
+  },
+);
+
+const picture = model(
+  [
+    onnxNode("Resize", ["x", "", "scales"], ["big"], { mode: "linear", coordinate_transformation_mode: "half_pixel" }),
+    onnxNode("DepthToSpace", ["big"], ["deep"], { blocksize: 2n, mode: "DCR" }),
+    onnxNode("InstanceNormalization", ["deep", "one", "one"], ["norm"], { epsilon: 1e-5 }),
+    onnxNode("PRelu", ["norm", "one"], ["act"]),
+    onnxNode("TopK", ["act", "k"], ["best", "at"], { axis: -1n }),
+    onnxNode("GatherElements", ["act", "at"], ["same"], { axis: -1n }),
+    onnxNode("Where", ["mask", "best", "same"], ["chosen"]),
+    onnxNode("Cast", ["chosen"], ["half"], { to: 10n }),
+    onnxNode("Cast", ["half"], ["full"], { to: 1n }),
+    onnxNode("CumSum", ["full", "axis"], ["running"]),
+    onnxNode("LogSoftmax", ["running"], ["y"], { axis: 3n }),
+  ],
+  [1, 4, "height", "width"],
+  {
+    scales: tensor("float32", [4], Float32Array.of(1, 1, 2, 2)),
+    one: f32([1]),
+    k: i64(3),
+    axis: tensor("int64", [], BigInt64Array.of(2n)),
+    mask: tensor("bool", [1], Uint8Array.of(1)),
+  },
+);
+
+export const SMALL_MODELS: readonly [OnnxModel, ...OnnxModel[]] = [network, shapes, picture];
