@@ -14,7 +14,6 @@ import type { Case } from "./backends.ts";
 
 export const ARCHIVE: string = join(import.meta.dirname, "../../../shared/conformance/onnx-backend-v1.22.0.tar.xz");
 export const GROUPS = ["node", "simple", "light", "pytorch-converted", "pytorch-operator"] as const;
-type GroupName = (typeof GROUPS)[number];
 
 /** Unpacks the archive into a new folder, which the caller removes. */
 export function unpackArchive(): string {
