@@ -126,6 +126,20 @@ function bindAttrs(op: string, defaults: Attrs, attrs: Attrs): Attrs {
   return { ...defaults, ...attrs };
 }
 
+/** Elements that a value may have. Far more than memory holds, and few enough that sizes in bytes and strides stay exact. */
+const MAX_ELEMENTS = 2 ** 40;
+
+/** A size that a model's numbers make negative, fractional or astronomical must not reach what plans and schedules with it. */
+function bounded(op: string, types: readonly ValueType[]): readonly ValueType[] {
+  for (const { dtype, shape } of types) {
+    const dims = shape.filter((d) => typeof d === "number");
+    if (!dims.every((d) => Number.isSafeInteger(d) && d >= 0) || dims.reduce((n, d) => n * d, 1) > MAX_ELEMENTS) {
+      throw new HoneError("graph.shape", `${op} would make a value ${dtype}${shapeText(shape)}, which no memory can hold`, { at: { op } });
+    }
+  }
+  return types;
+}
+
 /** Defines an op. Its name, inputs and attributes are its schema; `infer` is its type rule; `compute` is its meaning. */
 export function defineOp<const I extends Record<string, InputSpec>, A extends Attrs>(spec: OpSpec<I, A>): Op {
   const { name, inputs: schema, attrs: defaults, traits = {} } = spec;
@@ -135,7 +149,10 @@ export function defineOp<const I extends Record<string, InputSpec>, A extends At
     attrs: defaults,
     traits,
     infer: (inputs, attrs, outputs) =>
-      spec.infer(bindInputs(name, schema, inputs) as Named<I, Known>, bindAttrs(name, defaults, attrs) as AttrsOf<A>, outputs),
+      bounded(
+        name,
+        spec.infer(bindInputs(name, schema, inputs) as Named<I, Known>, bindAttrs(name, defaults, attrs) as AttrsOf<A>, outputs),
+      ),
     compute: (results, inputs, attrs) => {
       const nests = spec.compute(
         results,

@@ -57,6 +57,17 @@ export function evaluateNode(
 
 /** As evaluateNode, without a node. */
 export function evaluateOp(name: string, inputs: readonly (Tensor | undefined)[], attrs: Node["attrs"], outputs = 1): Tensor[] {
+  return must(evaluateWithin(Infinity, name, inputs, attrs, outputs), `outputs of ${name}`);
+}
+
+/** As evaluateOp; undefined when that takes more steps than `limit`: points of the iteration spaces, reductions included. */
+function evaluateWithin(
+  limit: number,
+  name: string,
+  inputs: readonly (Tensor | undefined)[],
+  attrs: Node["attrs"],
+  outputs: number,
+): Tensor[] | undefined {
   const op = getOp(name);
   const known = inputs.map((t) => t && { dtype: t.type, shape: t.dims, data: t });
   const types = op.infer(known, attrs, outputs);
@@ -78,6 +89,10 @@ export function evaluateOp(name: string, inputs: readonly (Tensor | undefined)[]
     buffer: must(arena.buffers.get(operand), `buffer of ${operand.name}`),
     layout: PLAIN,
   });
+  const steps = nests.reduce((n, { result, region, reduction }) => {
+    return n + elementCount(region?.extents ?? result.dims) * elementCount(reduction?.extents ?? []);
+  }, 0);
+  if (steps > limit) return undefined;
   // One nest after the other: each reads what the ones before it wrote.
   for (const nest of nests) arena.run(expand(nest, place));
   return results.map(([, memory]) => memory);
@@ -109,9 +124,12 @@ function checkedFeed(input: Value, feed: Tensor | undefined): Tensor {
 /** Above this many elements a value is not computed at compile time. */
 export const FOLD_LIMIT: number = 1 << 24;
 
+/** Steps of the interpreter, a second or two: what takes more, such as the product of two large constants, is left to the engine. */
+const FOLD_STEPS = 1 << 25;
+
 /**
  * The outputs of a node whose inputs are known, or whose result does not depend on them (`shape` of a static shape);
- * undefined when they are not known, or larger than `limit` elements.
+ * undefined when they are not known, larger than `limit` elements, or too long to compute here.
  */
 export function foldNode(
   node: Node,
@@ -124,7 +142,11 @@ export function foldNode(
   if (node.op === "shape") return foldShape(node);
   const inputs = node.inputs.map((v) => v && known(v));
   if (inputs.some((t, i) => !t && node.inputs[i])) return undefined;
-  return evaluateNode(node, inputs);
+  try {
+    return evaluateWithin(FOLD_STEPS, node.op, inputs, node.attrs, node.outputs.length);
+  } catch (error) {
+    throw locate(error, { node: node.name, op: node.op });
+  }
 }
 
 /** The shape of a value needs no data, only static dims. */

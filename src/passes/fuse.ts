@@ -60,6 +60,12 @@ function groupOf(nodes: readonly Node[], anchor: Node): Group {
 }
 
 /**
+ * Of one group. The bodies of a group become one expression, which a body that uses its operand twice doubles, such as x + x: a long chain of
+ * these would fill memory.
+ */
+const MAX_NODES = 8;
+
+/**
  * Chains start at contractions first, so that a residual add joins the convolution that is computed last: the other operand
  * of the add must exist when the group runs, which holds because a group runs where its last node stands.
  */
@@ -74,9 +80,11 @@ export function fuse(graph: Graph): GroupedGraph {
     const nodes = [anchor];
     taken.add(anchor);
     if (canLead(anchor)) {
-      for (let next = follower(output(anchor), uses, taken); next; next = follower(output(next), uses, taken)) {
+      let next = follower(output(anchor), uses, taken);
+      while (next && nodes.length < MAX_NODES) {
         nodes.push(next);
         taken.add(next);
+        next = follower(output(next), uses, taken);
       }
     }
     groupAt.set(nodes.at(-1) ?? anchor, groupOf(nodes, anchor));

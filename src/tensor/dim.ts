@@ -41,11 +41,21 @@ export function bindShape(shape: Shape, bindings: ReadonlyMap<string, number>): 
   return shape.map((d) => (typeof d === "number" ? d : (d.evaluate(bindings) ?? d)));
 }
 
+/** Of a formula: a model that adds a dimension to itself again and again doubles it each time. */
+const MAX_FORMULA = 16_384;
+
+/** Throws `graph.shape` when the formula grows too long. */
 function combine(a: Dim, b: Dim, text: (x: string, y: string) => string, f: (x: number, y: number) => number): Dim {
   if (typeof a === "number" && typeof b === "number") return f(a, b);
   const value = (d: Dim, bindings: ReadonlyMap<string, number>): number | undefined => (typeof d === "number" ? d : d.evaluate(bindings));
+  const formula = text(dimText(a), dimText(b));
+  if (formula.length > MAX_FORMULA) {
+    throw new HoneError("graph.shape", `the formula of a dimension has more than ${MAX_FORMULA} characters`, {
+      hint: "Give numbers for the symbols in the inputs' shapes: --shape NAME=1x3x640x640.",
+    });
+  }
   return {
-    text: text(dimText(a), dimText(b)),
+    text: formula,
     evaluate: (bindings) => {
       const x = value(a, bindings);
       const y = value(b, bindings);

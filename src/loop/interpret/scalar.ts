@@ -138,6 +138,16 @@ const INDEX_BINARY: Partial<Record<BinaryOp, (a: number, b: number) => number>> 
   mod: (a, b) => a - b * Math.floor(a / b),
 };
 
+/** Modulo 2⁶⁴, by squaring: the exact power of a large exponent has more digits than there is memory. */
+function wrappedPower(base: bigint, exponent: bigint): bigint {
+  let [power, square] = [1n, base];
+  for (let left = exponent; left > 0n; left >>= 1n) {
+    if (left & 1n) power = BigInt.asUintN(64, power * square);
+    square = BigInt.asUintN(64, square * square);
+  }
+  return power;
+}
+
 const BIG_BINARY: Record<BinaryOp, (a: bigint, b: bigint) => bigint> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
@@ -146,7 +156,7 @@ const BIG_BINARY: Record<BinaryOp, (a: bigint, b: bigint) => bigint> = {
   mod: (a, b) => (b === 0n ? 0n : a % b),
   min: (a, b) => (a < b ? a : b),
   max: (a, b) => (a > b ? a : b),
-  pow: (a, b) => (b < 0n ? 0n : a ** b),
+  pow: (a, b) => (b < 0n ? 0n : wrappedPower(a, b)),
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
