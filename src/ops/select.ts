@@ -118,6 +118,7 @@ export const gatherOp: Op = defineOp({
   attrs: { axis: 0 },
   infer: ({ x, indices }, { axis: given }) => {
     const axis = axisOf("gather", given, x.shape.length);
+    if (x.shape[axis] === 0 && !indices.shape.includes(0)) throw misfit("gather", "there is nothing to take from", [x, indices]);
     return [sameAs(x, [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)])];
   },
   compute: ({ out }, { x, indices }, { axis: given }) => {

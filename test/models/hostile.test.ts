@@ -36,6 +36,7 @@ test.each<[string, OnnxNode, readonly number[], Record<string, Tensor>]>([
   ["padding of 2^45", onnxNode("Pad", ["x", "s"], ["y"]), [4], { s: i64(1n << 45n, 1n << 45n) }],
   ["padding that takes away more than there is", onnxNode("Pad", ["x", "s"], ["y"]), [4], { s: i64(-9, -9) }],
   ["blocks of no pixels", onnxNode("DepthToSpace", ["x"], ["y"], { blocksize: 0n }), [1, 4, 4, 4], {}],
+  ["one element of none", onnxNode("Gather", ["s", "i"], ["y"]), [1], { s: i64(), i: i64(0) }],
   [
     "a convolution padded by 2^40",
     onnxNode("Conv", ["x", "w"], ["y"], { pads: [huge, huge, huge, huge] }),
