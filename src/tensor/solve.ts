@@ -1,6 +1,10 @@
 /** Values of symbols from the shapes that a user gives. */
 import { HoneError } from "../util/errors.ts";
 import { shapeText, type Dim, type Shape } from "./dim.ts";
+import { elementCount } from "./tensor.ts";
+
+/** Elements that an input may have. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
 
 /** Shapes that the caller wants for inputs, by the input's name. */
 export type InputShapes = Readonly<Record<string, readonly number[]>>;
@@ -17,6 +21,8 @@ export function solveSymbols(inputs: ReadonlyMap<string, Shape>, wanted: InputSh
     const input = new Map([[name, shape]]);
     if (dims.length !== shape.length)
       throw misuse(`the input ${name} has ${shape.length} dimensions, ${dims.length} were given: ${dims.join("x")}`, input);
+    if (elementCount(dims) > MAX_ELEMENTS)
+      throw misuse(`the input ${name} would have ${elementCount(dims)} elements, more than ${MAX_ELEMENTS}: ${dims.join("x")}`, input);
     for (const [axis, size] of dims.entries()) {
       const wrong = solve(shape[axis] ?? 1, size, bindings);
       if (wrong) throw misuse(`axis ${axis} of the input ${name} cannot be ${size}: ${wrong}`, input);
