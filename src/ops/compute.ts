@@ -1,5 +1,8 @@
 import type { Node, Value } from "../ir/graph.ts";
+import { indexVar, typeOf, variable } from "../loop/expr.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
+import type { Expr } from "../loop/types.ts";
+import { visitExpr } from "../loop/walk.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { locate } from "../util/errors.ts";
 import type { Computed } from "./define.ts";
@@ -48,4 +51,20 @@ export function computeNode(node: Node): NodeCompute {
   } catch (error) {
     throw locate(error, { node: node.name, op: node.op });
   }
+}
+
+/** How often the element of an input stands in the body of an elementwise node, written out as a tree. */
+export function operandUses(node: Node, value: Value): number {
+  const { nests, values } = computeNode(node);
+  const [nest] = nests;
+  if (!nest) return 0;
+  const p = nest.result.dims.map((_, i) => indexVar(`p${i}`));
+  const element = variable("element", typeOf(value.dtype));
+  const other = (operand: Operand): Expr => variable("other", typeOf(operand.dtype));
+  const body = nest.body({ p, r: [], read: (operand) => (values.get(operand) === value ? element : other(operand)) });
+  let uses = 0;
+  visitExpr(body, (e) => {
+    if (e.kind === "var" && e.name === element.name) uses++;
+  });
+  return uses;
 }

@@ -3,7 +3,7 @@
  * its epilogue while the element is still in a register.
  */
 import { output, type Graph, type Group, type GroupedGraph, type Node, type Value } from "../ir/graph.ts";
-import { computeNode } from "../ops/compute.ts";
+import { computeNode, operandUses } from "../ops/compute.ts";
 import { getOp } from "../ops/index.ts";
 import { dimEquals, type Shape } from "../tensor/dim.ts";
 import { layoutEquals } from "../tensor/layout.ts";
@@ -40,7 +40,12 @@ interface Uses {
 function usesOf(graph: Graph): Uses {
   const consumers = new Map<Value, Node[]>();
   for (const node of graph.nodes) {
-    for (const v of new Set(node.inputs)) if (v) consumers.set(v, [...(consumers.get(v) ?? []), node]);
+    for (const v of new Set(node.inputs)) {
+      if (!v) continue;
+      const known = consumers.get(v);
+      if (known) known.push(node);
+      else consumers.set(v, [node]);
+    }
   }
   return { consumers, outputs: new Set(graph.outputs) };
 }
@@ -59,11 +64,30 @@ function groupOf(nodes: readonly Node[], anchor: Node): Group {
   return { anchor, nodes, inputs, outputs: last.outputs };
 }
 
-/**
- * Of one group. The bodies of a group become one expression, which a body that uses its operand twice doubles, such as x + x: a long chain of
- * these would fill memory.
- */
+/** Nodes of one group: deeper expressions would exhaust the stack of what walks them. */
 const MAX_NODES = 8;
+
+/**
+ * Copies of the anchor's element in the expression of one group. A body that uses its operand several times, as x + x or a
+ * sigmoid do, multiplies them, and a chain of such bodies would fill memory.
+ */
+const MAX_COPIES = 64;
+
+/** The nodes that follow the anchor, within the bounds; they become taken. */
+function followersOf(anchor: Node, uses: Uses, taken: Set<Node>): readonly Node[] {
+  const nodes: Node[] = [];
+  let value = output(anchor);
+  let copies = 1;
+  while (nodes.length + 1 < MAX_NODES) {
+    const next = follower(value, uses, taken);
+    copies *= next ? operandUses(next, value) : Infinity;
+    if (!next || copies > MAX_COPIES) break;
+    nodes.push(next);
+    taken.add(next);
+    value = output(next);
+  }
+  return nodes;
+}
 
 /**
  * Chains start at contractions first, so that a residual add joins the convolution that is computed last: the other operand
@@ -74,19 +98,11 @@ export function fuse(graph: Graph): GroupedGraph {
   const taken = new Set<Node>();
   const groupAt = new Map<Node, Group>();
   const isContraction = (node: Node): boolean => computeNode(node).nests.some((n) => n.kind === "contraction");
-  const ordered = [...graph.nodes].reverse().filter(isContraction);
-  for (const anchor of [...ordered, ...graph.nodes.filter((n) => !ordered.includes(n))]) {
+  const contractions = graph.nodes.filter(isContraction).reverse();
+  for (const anchor of [...contractions, ...graph.nodes]) {
     if (taken.has(anchor)) continue;
-    const nodes = [anchor];
     taken.add(anchor);
-    if (canLead(anchor)) {
-      let next = follower(output(anchor), uses, taken);
-      while (next && nodes.length < MAX_NODES) {
-        nodes.push(next);
-        taken.add(next);
-        next = follower(output(next), uses, taken);
-      }
-    }
+    const nodes = [anchor, ...(canLead(anchor) ? followersOf(anchor, uses, taken) : [])];
     groupAt.set(nodes.at(-1) ?? anchor, groupOf(nodes, anchor));
   }
   return { graph, groups: graph.nodes.flatMap((n) => groupAt.get(n) ?? []) };

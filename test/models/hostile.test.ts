@@ -73,6 +73,15 @@ test("a dimension that doubles sixty times has too long a formula", () => {
   ).toBe("graph.shape");
 });
 
+test("bodies that use their operand many times do not multiply in one kernel", { timeout: 10_000 }, () => {
+  expect(
+    outcome(
+      chain(40, (from, to) => onnxNode("Sigmoid", [from], [to])),
+      [64],
+    ),
+  ).toBe("compiled");
+});
+
 test("a long chain of x + x does not become one expression", () => {
   expect(
     outcome(
