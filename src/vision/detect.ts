@@ -5,7 +5,7 @@ import { moveBox, movePoint } from "../geometry/transform.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 import { matchOutputs } from "./bind.ts";
-import type { Rows, Size } from "./decoders/decoder.ts";
+import { isFiniteCandidate, type Rows, type Size } from "./decoders/decoder.ts";
 import { openDecoder } from "./decoders/kinds.ts";
 
 /** An object in pixels of the original image, continuous coordinates from its top-left corner. Boxes may reach beyond the image. */
@@ -56,7 +56,7 @@ export function decodeDetections(
     });
   }
   const candidates = decoder.candidates((role) => floats(role, matched.get(role)?.tensor), size, options.minScore ?? decoder.minScore);
-  const best = sortByScore(candidates).slice(0, MAX_CANDIDATES);
+  const best = sortByScore(candidates.filter(isFiniteCandidate)).slice(0, MAX_CANDIDATES);
   const merge = decoder.merge === "weighted" ? weightedNms : nms;
   const merged = merge(best, { iou: options.iou ?? decoder.iou, limit: options.limit ?? DEFAULT_LIMIT, classAware: true });
   return merged.map(({ box, score, classId = 0, points = [] }) => {

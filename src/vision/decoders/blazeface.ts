@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type Decoder, type Size } from "./decoder.ts";
+import { cellCount, eachCell, type Decoder, type Size } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -46,7 +46,7 @@ export function blazeface(rule: DecoderRule): Decoder {
         const score = 1 / (1 + Math.exp(-logit));
         if (score >= threshold) found.push(decode(i, anchor, score));
       });
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

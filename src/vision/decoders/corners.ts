@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCorners } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { bestClass, isFiniteCandidate, type Decoder } from "./decoder.ts";
+import { bestClass, objectThresholds, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -11,15 +11,11 @@ import { ParamReader } from "./params.ts";
 export function corners(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const background = params.number("background", 0, 1);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   params.finish();
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rows: () => ({}),
     candidates(output, { width, height }, threshold) {
       const [boxes, scores] = [output("boxes"), output("scores")];
@@ -34,7 +30,7 @@ export function corners(rule: DecoderRule): Decoder {
         const box = boxFromCorners(at(b) * width, at(b + 1) * height, at(b + 2) * width, at(b + 3) * height);
         found.push({ box, score, classId });
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

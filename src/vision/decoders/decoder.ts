@@ -1,4 +1,5 @@
 import type { Candidate } from "../../geometry/nms.ts";
+import type { ParamReader } from "./params.ts";
 
 /** Width and height of the picture that a model sees, pixels. */
 export interface Size {
@@ -42,11 +43,21 @@ export function isFiniteCandidate({ box, score }: Candidate): boolean {
   return Number.isFinite(box.x + box.y + box.w + box.h) && Number.isFinite(score);
 }
 
-/** The largest of `count` class scores from `start`, and which it is; the first of equal ones. */
-export function bestClass(scores: Rows, start: number, count: number): { readonly score: number; readonly classId: number } {
+/** What detectors of objects without points share: thresholds from the recipe, and greedy suppression. */
+export function objectThresholds(params: ParamReader): Pick<Decoder, "points" | "minScore" | "iou" | "merge"> {
+  return { points: [], minScore: params.number("minScore", 0, 1), iou: params.number("iou", 0, 1), merge: "greedy" };
+}
+
+/** The largest of `count` class scores from `start` on, `step` apart, and which it is; the first of equal ones. */
+export function bestClass(
+  scores: Rows,
+  start: number,
+  count: number,
+  step: number = 1,
+): { readonly score: number; readonly classId: number } {
   let [score, classId] = [-Infinity, 0];
   for (let c = 0; c < count; c++) {
-    const value = scores[start + c] ?? NaN;
+    const value = scores[start + c * step] ?? NaN;
     if (value > score) [score, classId] = [value, c];
   }
   return { score, classId };

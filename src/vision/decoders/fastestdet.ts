@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type Decoder } from "./decoder.ts";
+import { bestClass, cellCount, eachCell, objectThresholds, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -13,15 +13,11 @@ export function fastestdet(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const stride = params.number("stride", 1, 4096);
   const power = params.number("power", 0, 1);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   params.finish();
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rows: () => ({}),
     candidates(output, size, threshold) {
       const map = output("map");
@@ -32,16 +28,13 @@ export function fastestdet(rule: DecoderRule): Decoder {
       eachCell(size, stride, (column, row) => {
         const i = cell++;
         const value = (k: number): number => map[k * plane + i] ?? NaN;
-        let [best, classId] = [-Infinity, 0];
-        for (let c = 0; c < classes; c++) {
-          if (value(5 + c) > best) [best, classId] = [value(5 + c), c];
-        }
+        const { score: best, classId } = bestClass(map, 5 * plane + i, classes, plane);
         const score = value(0) ** power * best ** (1 - power);
         if (!(score >= threshold)) return;
         const [x, y] = [(column + Math.tanh(value(1))) * stride, (row + Math.tanh(value(2))) * stride];
         found.push({ box: boxFromCentre(x, y, sigmoid(value(3)) * size.width, sigmoid(value(4)) * size.height), score, classId });
       });
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type Decoder } from "./decoder.ts";
+import { cellCount, eachCell, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -55,7 +55,7 @@ export function retinaface(rule: DecoderRule): Decoder {
           }
         });
       });
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { bestClass, cellCount, isFiniteCandidate, type Decoder, type Size } from "./decoder.ts";
+import { bestClass, cellCount, objectThresholds, type Decoder, type Size } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -17,18 +17,14 @@ export function ssd(rule: DecoderRule): Decoder {
   const cells = params.choice("cells", ["stride", "grid"]);
   const [centreVariance = 0, sizeVariance = 0] = params.numbers("variances", 1e-6, 10, 2);
   const background = params.number("background", 0, 1);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   if (flat.some((list) => list.length % 2 === 1)) params.report("decoder.params.anchors must hold a width and a height for each prior");
   params.finish();
   const anchors = flat.map((list) => Array.from({ length: list.length / 2 }, (_, i) => [list[i * 2] ?? 1, list[i * 2 + 1] ?? 1] as const));
   const priorsOf = (size: Size): number => strides.reduce((n, stride, i) => n + cellCount(size, stride) * (anchors[i]?.length ?? 0), 0);
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rows: (size) => ({ boxes: priorsOf(size), scores: priorsOf(size) }),
     candidates(output, size, threshold) {
       const [boxes, scores] = [output("boxes"), output("scores")];
@@ -44,7 +40,7 @@ export function ssd(rule: DecoderRule): Decoder {
         const h = height * Math.exp(at(prior * 4 + 3) * sizeVariance);
         found.push({ box: boxFromCentre(x, y, w, h), score, classId });
       });
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

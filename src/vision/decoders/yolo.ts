@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, boxFromCorners } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { bestClass, cellCount, isFiniteCandidate, type Decoder, type Size } from "./decoder.ts";
+import { bestClass, cellCount, objectThresholds, type Decoder, type Size } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 function cellsOf(size: Size, strides: readonly number[]): number {
@@ -16,15 +16,11 @@ export function yolov5(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
   const perCell = params.number("anchorsPerCell", 1, 16);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   params.finish();
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rows: (size) => ({ rows: cellsOf(size, strides) * perCell }),
     candidates(output, size, threshold) {
       const rows = output("rows");
@@ -38,7 +34,7 @@ export function yolov5(rule: DecoderRule): Decoder {
         if (!(objectness * score >= threshold)) continue;
         found.push({ box: centred(rows, at, 1), score: objectness * score, classId });
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }
@@ -47,15 +43,11 @@ export function yolov5(rule: DecoderRule): Decoder {
 export function yolov8(rule: DecoderRule): Decoder {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   params.finish();
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rowsAxis: 2,
     rows: (size) => ({ planes: cellsOf(size, strides) }),
     candidates(output, size, threshold) {
@@ -64,14 +56,10 @@ export function yolov8(rule: DecoderRule): Decoder {
       const classes = planes.length / count - 4;
       const found: Candidate[] = [];
       for (let i = 0; i < count; i++) {
-        let [score, classId] = [-Infinity, 0];
-        for (let c = 0; c < classes; c++) {
-          const value = planes[(4 + c) * count + i] ?? NaN;
-          if (value > score) [score, classId] = [value, c];
-        }
+        const { score, classId } = bestClass(planes, 4 * count + i, classes, count);
         if (score >= threshold) found.push({ box: centred(planes, i, count), score, classId });
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }
@@ -95,7 +83,7 @@ export function finished(rule: DecoderRule): Decoder {
         const [x1 = NaN, y1 = NaN, x2 = NaN, y2 = NaN, score = NaN, classId = NaN] = rows.subarray(at, at + 6);
         if (score >= threshold && Number.isInteger(classId)) found.push({ box: boxFromCorners(x1, y1, x2, y2), score, classId });
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }
@@ -109,15 +97,11 @@ export function distribution(rule: DecoderRule): Decoder {
   const strides = params.numbers("strides", 1, 4096);
   const bins = params.number("bins", 2, 64);
   const offset = params.number("offset", 0, 0.5);
-  const minScore = params.number("minScore", 0, 1);
-  const iou = params.number("iou", 0, 1);
+  const thresholds = objectThresholds(params);
   params.finish();
 
   return {
-    points: [],
-    minScore,
-    iou,
-    merge: "greedy",
+    ...thresholds,
     rows: (size) => ({ rows: cellsOf(size, strides) }),
     candidates(output, size, threshold) {
       const rows = output("rows");
@@ -135,7 +119,7 @@ export function distribution(rule: DecoderRule): Decoder {
           found.push({ box: boxFromCorners(x - side(0), y - side(1), x + side(2), y + side(3)), score, classId });
         }
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }

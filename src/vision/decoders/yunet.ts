@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, type Point } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { cellCount, eachCell, isFiniteCandidate, type Decoder } from "./decoder.ts";
+import { cellCount, eachCell, type Decoder } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 /**
@@ -48,7 +48,7 @@ export function yunet(rule: DecoderRule): Decoder {
           found.push({ box, score, points: marks });
         });
       }
-      return found.filter(isFiniteCandidate);
+      return found;
     },
   };
 }
