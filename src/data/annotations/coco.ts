@@ -179,8 +179,8 @@ function numbersOf(value: unknown): readonly number[] | undefined {
 }
 
 function boxOf(value: unknown): AnnotationBox | undefined {
-  const numbers = numbersOf(value);
-  return numbers?.length === 4 ? (numbers as unknown as AnnotationBox) : undefined;
+  const [x, y, w, h, ...more] = numbersOf(value) ?? [];
+  return x === undefined || y === undefined || w === undefined || h === undefined || more.length > 0 ? undefined : [x, y, w, h];
 }
 
 /** Leaves out the entries that are undefined, as exact optional types want. */
