@@ -1,6 +1,8 @@
 /**
- * Bet 1: one structured compute, one builder, two printers. Prints what share of the fp32 peak, measured in the same run, the
- * C of each convolution reaches, and what share of its register tile's ceiling the WebAssembly does: the median of rounds in which the peak is measured before and after, as clocks drift. `npm run bench:bet1 [-- --json]`
+ * Bet 1: one structured compute, one builder, two printers. Prints what share of the fp32 peak the C of each convolution reaches:
+ * the median of rounds in which the peak is measured before and after, as clocks drift, and the best tenth of them, since on a
+ * shared core another guest halves what the front end takes in; and what share of its register tile's ceiling the WebAssembly
+ * reaches. `npm run bench:bet1 [-- --json]`
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -23,6 +25,8 @@ interface Row {
   readonly gflops: number;
   readonly peak: number;
   readonly share: number;
+  /** The share that the best tenth of the rounds reaches: what is left when the host's other guests are quiet. */
+  readonly undisturbed?: number;
   readonly bar: number;
 }
 
@@ -79,13 +83,15 @@ async function measure(c: BenchCase, tools: Toolchain): Promise<Row> {
       const [kernel = NaN, around = NaN] = line.split(" ").map(Number);
       return { gflops: (2 * c.macs) / kernel, peak: peak.flops / around };
     });
-  const share = median(rounds.map((r) => r.gflops / r.peak));
+  const shares = rounds.map((r) => r.gflops / r.peak).sort((x, y) => x - y);
+  const share = median(shares);
   return {
     name: c.name,
     target: "c",
     gflops: median(rounds.map((r) => r.gflops)),
     peak: median(rounds.map((r) => r.peak)),
     share,
+    undisturbed: shares[Math.floor(shares.length * 0.9)] ?? NaN,
     bar: c.bar,
   };
 }
@@ -109,6 +115,6 @@ if (process.argv.includes("--json"))
 else
   for (const r of rows)
     process.stdout.write(
-      `${r.target.padEnd(5)} ${r.name.padEnd(40)} ${r.gflops.toFixed(1).padStart(7)} GFLOP/s  ${(100 * r.share).toFixed(1).padStart(5)}% of ${r.peak.toFixed(1)}  bar ${(100 * r.bar).toFixed(0)}%\n`,
+      `${r.target.padEnd(5)} ${r.name.padEnd(40)} ${r.gflops.toFixed(1).padStart(7)} GFLOP/s  ${(100 * r.share).toFixed(1).padStart(5)}% of ${r.peak.toFixed(1)}  ${r.undisturbed === undefined ? "" : `best tenth ${(100 * r.undisturbed).toFixed(1)}%  `}bar ${(100 * r.bar).toFixed(0)}%\n`,
     );
 process.exitCode = rows.every((r) => r.share >= r.bar) ? 0 : 3;
