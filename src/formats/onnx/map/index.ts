@@ -1,3 +1,4 @@
+import { ATTENTION } from "./attention.ts";
 import { ELEMENTS } from "./elements.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { LOSSES } from "./loss.ts";
@@ -11,7 +12,18 @@ import { WINDOWS } from "./window.ts";
 
 /** Every operator of ONNX that hone reads, by its name. */
 const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
-  Object.entries({ ...ELEMENTWISE, ...WINDOWS, ...SHAPES, ...REDUCTIONS, ...LINEAR, ...ELEMENTS, ...QUANTIZED, ...LOSSES, ...SAMPLES }),
+  Object.entries({
+    ...ELEMENTWISE,
+    ...WINDOWS,
+    ...SHAPES,
+    ...REDUCTIONS,
+    ...LINEAR,
+    ...ELEMENTS,
+    ...QUANTIZED,
+    ...LOSSES,
+    ...SAMPLES,
+    ...ATTENTION,
+  }),
 );
 
 export const findMapper = (opType: string): Mapper | undefined => MAPPERS.get(opType);
