@@ -43,18 +43,30 @@ function resultOffset(c: TileContext, b: number, t: number): Expr {
 
 /** Finishes and stores the tile: bias, activation, residual, all as vectors along the channels. */
 export function epilogue(c: TileContext, at: (block: number, pixel: number) => Expr): readonly Stmt[] {
-  const { l, g } = c;
-  const { nest } = l;
-  const target = l.place(nest.result);
-  const p = nest.result.dims.map((_, i) => indexVar(`${c.prefix}p${i}`));
+  const { l, g, prefix } = c;
+  const target = l.place(l.nest.result);
   return grid(c.blocks, c.run.width, (b, t) => {
-    const block = add(c.block, int(b));
     const offset = resultOffset(c, b, t);
-    const read = channelRead(l, { dims: nest.result.dims, p, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes });
-    const acc = at(b, t);
-    const value = nest.reduction?.finish ? nest.reduction.finish(acc, { p, r: [], read }) : acc;
-    return store(target.buffer, offset, broadcast(value, g.lanes));
+    const channel = mul(add(c.block, int(b)), int(g.lanes));
+    return store(target.buffer, offset, finishVector(l, { prefix, channel, offset, lanes: g.lanes }, at(b, t)));
   });
+}
+
+interface VectorPlace {
+  readonly prefix: string;
+  /** First channel of the vector. */
+  readonly channel: Expr;
+  /** Where the vector lies in the result. */
+  readonly offset: Expr;
+  readonly lanes: number;
+}
+
+/** What becomes of a vector of sums: bias, activation, residual. */
+export function finishVector(l: Lowering, { prefix, channel, offset, lanes }: VectorPlace, sum: Expr): Expr {
+  const { nest } = l;
+  const p = nest.result.dims.map((_, i) => indexVar(`${prefix}p${i}`));
+  const read = channelRead(l, { dims: nest.result.dims, p, channel, offset, lanes });
+  return broadcast(nest.reduction?.finish ? nest.reduction.finish(sum, { p, r: [], read }) : sum, lanes);
 }
 
 /** Takes up sums that an earlier part of the reduction left in the result. */

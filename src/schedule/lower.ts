@@ -13,6 +13,7 @@ import { byteSize } from "../tensor/dtype.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { depthwiseConv } from "./conv-depthwise.ts";
+import { winogradConv } from "./conv-winograd.ts";
 import { denseConv } from "./conv.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import type { Machine } from "../loop/machine.ts";
@@ -137,7 +138,7 @@ function textbookElement(l: Lowering, p: readonly Expr[], part: string): readonl
 }
 
 /** Tried in order; the first that applies is used, the textbook if none does. */
-const SCHEDULES: readonly Schedule[] = [denseConv, depthwiseConv, vectorized(textbookElement)];
+const SCHEDULES: readonly Schedule[] = [winogradConv, denseConv, depthwiseConv, vectorized(textbookElement)];
 
 function schedule(l: Lowering, options: LowerOptions): { readonly name: string; readonly body: readonly Stmt[] } {
   for (const s of options.schedule === "naive" ? [] : SCHEDULES) {

@@ -24,7 +24,9 @@ function conv(m: Maker, x: Value, c: Omit<ConvCase, "n" | "size">): Value {
     pads: c.pads ?? [...k, ...k].map(() => 0),
     group,
   };
-  return m.op("conv", [x, m.w([c.o, c.c / group, ...k]), bias ? m.w([c.o]) : undefined], attrs);
+  // As trained weights are: sums stay near one, so that the tolerance asks the same of few and of many products.
+  const high = Math.sqrt(3 / k.reduce((product, d) => product * d, c.c / group));
+  return m.op("conv", [x, m.w([c.o, c.c / group, ...k], { low: -high, high }), bias ? m.w([c.o]) : undefined], attrs);
 }
 
 const input = (m: Maker, c: ConvCase): Value => m.x([c.n ?? 1, c.c, ...c.size]);
@@ -44,6 +46,10 @@ const SHAPES: Readonly<Record<string, ConvCase>> = {
   "3x3 dilated": { c: 4, o: 9, size: [12, 13], k: [3, 3], dilations: [2, 3], pads: [2, 3, 2, 3] },
   "3x3 uneven pads": { c: 8, o: 8, size: [7, 9], k: [3, 3], pads: [2, 0, 1, 3] },
   "3x3 smaller than the kernel": { c: 8, o: 8, size: [2, 1], k: [3, 3], pads: [1, 1, 1, 1] },
+  "3x3 by Winograd": { c: 16, o: 32, size: [18, 21], k: [3, 3], pads: [1, 1, 1, 1] },
+  "3x3 by Winograd, in strips": { c: 16, o: 8, size: [45, 48], k: [3, 3], pads: [1, 1, 1, 1] },
+  "3x3 by Winograd, batch, odd blocks": { n: 2, c: 24, o: 19, size: [13, 10], k: [3, 3], pads: [1, 1, 1, 1], bias: false },
+  "3x3 by Winograd, uneven pads": { c: 16, o: 24, size: [12, 15], k: [3, 3], pads: [2, 0, 0, 3] },
   "5x5 strided": { c: 3, o: 24, size: [20, 19], k: [5, 5], strides: [2, 2], pads: [2, 2, 2, 2] },
   "7x7 stride 4": { c: 3, o: 8, size: [23, 30], k: [7, 7], strides: [4, 4], pads: [3, 3, 3, 3] },
   "1x5": { c: 6, o: 10, size: [5, 12], k: [1, 5], pads: [0, 2, 0, 2] },
@@ -88,6 +94,12 @@ const CHANNELS = [16, 13] as const;
 const blocked = CHANNELS.flatMap((c): OpCase[] => [
   around(`relu, ${c} channels`, c, (m, x) => m.op("relu", [x])),
   around(`residual add, ${c} channels`, c, (m, x) => m.op("relu", [m.op("add", [x, conv(m, x, { c, o: c, k: [1, 1] })])])),
+  around(
+    `residual add to 3x3, ${c} channels`,
+    c,
+    (m, x) => m.op("relu", [m.op("add", [x, conv(m, x, { c, o: c, k: [3, 3], pads: [1, 1, 1, 1] })])]),
+    [17, 16],
+  ),
   around(`add of a plain input, ${c} channels`, c, (m, x) => m.op("add", [x, m.x([1, c, 9, 10])])),
   around(`scale by channel, ${c} channels`, c, (m, x) => m.op("mul", [x, m.w([1, c, 1, 1])])),
   around(`scale by row, ${c} channels`, c, (m, x) => m.op("mul", [x, m.w([9, 1])])),
