@@ -69,7 +69,7 @@ const shapes = model(
     onnxNode("Unsqueeze", ["tiled", "first"], ["more"]),
     onnxNode("Transpose", ["more"], ["turned"], { perm: ints(0, 2, 1) }),
     onnxNode("Squeeze", ["turned", "first"], ["less"]),
-    onnxNode("Split", ["less", "halves"], ["left", "right"], { axis: 1n }),
+    onnxNode("Split", ["less", "halves"], ["left", "right"], { axis: 0n }),
     onnxNode("Mul", ["left", "right"], ["mixed"]),
     onnxNode("ReduceMean", ["mixed"], ["mean"], { axes: ints(1), keepdims: 1n }),
     onnxNode("MatMul", ["mixed", "square"], ["product"]),
@@ -88,7 +88,7 @@ const shapes = model(
     repeats: i64(1, 2),
     filled: i64(1, 1),
     halves: i64(8, 8),
-    square: f32([8, 2]),
+    square: f32([2, 2]),
   },
 );
 
@@ -117,3 +117,25 @@ const picture = model(
 );
 
 export const SMALL_MODELS: readonly [OnnxModel, ...OnnxModel[]] = [network, shapes, picture];
+
+/** Looks rows of one input up by constant indices, which lie among the weights. */
+export const LOOKUP_MODEL: OnnxModel = model(
+  [
+    onnxNode("Gather", ["x", "rows"], ["taken"], { axis: 0n }),
+    onnxNode("GatherND", ["x", "places"], ["points"]),
+    onnxNode("ReduceSum", ["points"], ["sum"], { keepdims: 0n }),
+    onnxNode("Add", ["taken", "sum"], ["moved"]),
+    onnxNode("ScatterElements", ["moved", "at", "ones"], ["y"], { axis: 0n }),
+  ],
+  [64, 16],
+  {
+    rows: i64(...Array.from({ length: 40 }, (_, i) => (i * 13) % 64)),
+    places: tensor("int64", [3, 2], BigInt64Array.of(1n, 2n, 63n, 15n, 0n, 0n)),
+    at: tensor(
+      "int64",
+      [1, 16],
+      BigInt64Array.from({ length: 16 }, (_, i) => BigInt(i)),
+    ),
+    ones: f32([1, 16]),
+  },
+);

@@ -1,26 +1,26 @@
 /** Runs mutants FROM up to TO of one kind: prints a line before and after each, so that its parent knows where it hung or died. */
 import { writeSync } from "node:fs";
+import { forgetPeak, peakMemory } from "./measure.ts";
 import { Random } from "./random.ts";
-import { SUBJECTS, outcomeOf } from "./subjects.ts";
+import { outcomeOf, SUBJECTS } from "./subjects.ts";
 
-const [kind = "", seed = "1", from = "0", to = "1"] = process.argv.slice(2);
+const [kind = "", seed = "1", from = "0", to = "1", limit = "512"] = process.argv.slice(2);
 const MEGABYTE = 1 << 20;
-const LIMIT = 512 * MEGABYTE;
 
 const make = SUBJECTS[kind];
 if (make === undefined) throw new Error(`no kind ${kind}; there are ${Object.keys(SUBJECTS).join(", ")}`);
 const subject = await make();
 const tell = (message: unknown): void => void writeSync(1, `${JSON.stringify(message)}\n`);
-let peak = 0;
 
 for (let index = Number(from); index < Number(to); index++) {
   const bytes = subject.mutant(new Random(Number(seed) * 1_000_003 + index));
-  if (process.memoryUsage().rss > LIMIT / 2) globalThis.gc?.();
-  const before = process.memoryUsage().rss;
+  const passed = await subject.passes(bytes);
+  // What earlier mutants left behind is not this one's.
+  if (process.memoryUsage.rss() > (Number(limit) / 2) * MEGABYTE) globalThis.gc?.();
+  forgetPeak();
   tell({ index });
+  const began = process.cpuUsage();
   const outcome = await outcomeOf(subject, bytes);
-  const top = process.resourceUsage().maxRSS * 1024;
-  const peaked = top > peak && top - before > LIMIT;
-  peak = Math.max(peak, top);
-  tell(peaked ? { index, code: "memory", detail: `${Math.round((top - before) / MEGABYTE)} MB; ${outcome.code}` } : { index, ...outcome });
+  const { user, system } = process.cpuUsage(began);
+  tell({ index, passed, ...outcome, seconds: (user + system) / 1e6, megabytes: peakMemory() / MEGABYTE });
 }

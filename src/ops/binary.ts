@@ -55,7 +55,7 @@ export const mod: Op = defineOp({
   name: "mod",
   inputs: { x: "number", y: "number" },
   attrs: { fmod: false },
-  traits: { elementwise: true },
+  traits: { alike: ["x", "y"], elementwise: true },
   infer: ({ x, y }) => [{ dtype: x.dtype, shape: broadcastShapes("mod", [x, y]) }],
   compute: ({ out }, { x, y }, { fmod }) =>
     map(out, [x, y], (u, v) => {
@@ -71,7 +71,7 @@ export const prelu: Op = defineOp({
   name: "prelu",
   inputs: { x: "number", slope: "number" },
   attrs: {},
-  traits: { elementwise: true },
+  traits: { alike: ["x", "slope"], elementwise: true },
   infer: ({ x, slope }) => {
     const shape = broadcastShapes("prelu", [x, slope]);
     if (shape.length !== x.shape.length) throw misfit("prelu", "the slope does not broadcast to x", [x, slope]);

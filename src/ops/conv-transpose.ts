@@ -14,6 +14,7 @@ export const convTranspose: Op = defineOp({
   name: "convTranspose",
   inputs: { x: "float", w: "float", bias: "float?" },
   attrs: { strides: [] as number[], dilations: [] as number[], pads: [] as number[], outputPads: [] as number[], group: 1 },
+  traits: { alike: ["x", "w", "bias"] },
   infer: ({ x, w, bias }, { strides, dilations, pads, outputPads, group }) => {
     const [n = 1, c = 1, ...spatial] = x.shape;
     const [inputs = 1, perGroup = 1, ...kernel] = w.shape;

@@ -89,7 +89,7 @@ export const conv: Op = defineOp({
   name: "conv",
   inputs: { x: "float", w: "float", bias: "float?" },
   attrs: { strides: [] as number[], dilations: [] as number[], pads: [] as number[], group: 1 },
-  traits: { channels: "conv" },
+  traits: { alike: ["x", "w", "bias"], channels: "conv" },
   infer: ({ x, w, bias }, attrs) => {
     const wrong = convProblem(x, w, bias, attrs.group);
     if (wrong) throw misfit("conv", wrong, [x, w, bias]);

@@ -45,6 +45,8 @@ export interface Traits {
    * sum over channels, joins the inputs' channels, or has channels added around them. Layouts are chosen by it.
    */
   readonly channels?: "same" | "conv" | "join" | "pad";
+  /** Inputs that must have one dtype; a `*` input stands for all of its operands. */
+  readonly alike?: readonly string[];
   /** The result has the input's elements in the same row-major order. */
   readonly view?: true;
 }
@@ -119,6 +121,11 @@ function checkInput(op: string, name: string, spec: string, cls: string, dtype: 
   }
 }
 
+function checkAlike(op: string, names: readonly string[], bound: Record<string, unknown>): void {
+  const operands = names.flatMap((name) => bound[name] as ValueType | undefined | readonly ValueType[]).filter((x) => x !== undefined);
+  if (operands.some((x) => x.dtype !== operands[0]?.dtype)) throw misfit(op, "dtypes differ", operands);
+}
+
 function bindAttrs(op: string, defaults: Attrs, attrs: Attrs): Attrs {
   for (const name of Object.keys(attrs)) {
     if (!Object.hasOwn(defaults, name)) throw new HoneError("graph.invalid", `${op} has no attribute ${name}`, { at: { op } });
@@ -148,11 +155,11 @@ export function defineOp<const I extends Record<string, InputSpec>, A extends At
     inputs: schema,
     attrs: defaults,
     traits,
-    infer: (inputs, attrs, outputs) =>
-      bounded(
-        name,
-        spec.infer(bindInputs(name, schema, inputs) as Named<I, Known>, bindAttrs(name, defaults, attrs) as AttrsOf<A>, outputs),
-      ),
+    infer: (inputs, attrs, outputs) => {
+      const bound = bindInputs(name, schema, inputs);
+      checkAlike(name, traits.alike ?? [], bound);
+      return bounded(name, spec.infer(bound as Named<I, Known>, bindAttrs(name, defaults, attrs) as AttrsOf<A>, outputs));
+    },
     compute: (results, inputs, attrs) => {
       const nests = spec.compute(
         results,

@@ -56,6 +56,7 @@ export const einsum: Op = defineOp({
   name: "einsum",
   inputs: { xs: "number*" },
   attrs: { equation: "" },
+  traits: { alike: ["xs"] },
   infer: ({ xs }, { equation: text }) => {
     const [first] = xs;
     if (!first) throw misfit("einsum", "there are no operands", xs);

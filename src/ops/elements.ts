@@ -132,6 +132,7 @@ export const scatterElements: Op = defineOp({
   name: "scatterElements",
   inputs: { x: "any", indices: "integer", updates: "any" },
   attrs: { axis: 0, reduction: "none" },
+  traits: { alike: ["x", "updates"] },
   infer: ({ x, indices, updates }, { axis }) => {
     axisOf("scatterElements", axis, x.shape.length);
     if (x.shape.length !== indices.shape.length || indices.shape.length !== updates.shape.length)
@@ -161,6 +162,7 @@ export const scatterND: Op = defineOp({
   name: "scatterND",
   inputs: { x: "any", indices: "integer", updates: "any" },
   attrs: { reduction: "none" },
+  traits: { alike: ["x", "updates"] },
   infer: ({ x, indices, updates }) => {
     const depth = indices.shape.at(-1);
     if (typeof depth !== "number" || depth > x.shape.length)

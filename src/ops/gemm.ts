@@ -13,6 +13,7 @@ export const gemm: Op = defineOp({
   name: "gemm",
   inputs: { a: "float", b: "float", c: "float?" },
   attrs: { alpha: 1, beta: 1, transA: false, transB: false },
+  traits: { alike: ["a", "b", "c"] },
   infer: ({ a: x, b: y, c }, { transA, transB }) => {
     if (x.shape.length !== 2 || y.shape.length !== 2) throw misfit("gemm", "A and B are matrices", [x, y, c]);
     const at = (shape: readonly Dim[], i: number, t: boolean): Dim => shape[t ? 1 - i : i] ?? 1;
@@ -59,6 +60,7 @@ export const matMul: Op = defineOp({
   name: "matMul",
   inputs: { a: "number", b: "number" },
   attrs: {},
+  traits: { alike: ["a", "b"] },
   infer: ({ a: x, b: y }) => [{ dtype: x.dtype, shape: matMulShape(x, y) }],
   compute: ({ out }, { a: x, b: y }) => {
     const vectorA = x.dims.length === 1;

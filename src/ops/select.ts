@@ -144,7 +144,7 @@ export const pad: Op = defineOp({
   name: "pad",
   inputs: { x: "any", pads: "integer", value: "any?" },
   attrs: { mode: "constant" },
-  traits: { channels: "pad" },
+  traits: { alike: ["x", "value"], channels: "pad" },
   infer: ({ x, pads }) => {
     if (!pads.data)
       return [

@@ -142,7 +142,7 @@ export const concat: Op = defineOp({
   name: "concat",
   inputs: { xs: "any*" },
   attrs: { axis: 0 },
-  traits: { channels: "join" },
+  traits: { alike: ["xs"], channels: "join" },
   infer: ({ xs }, { axis: given }) => {
     const [first] = xs;
     if (!first) throw misfit("concat", "there is nothing to join", xs);
@@ -246,6 +246,7 @@ export const range: Op = defineOp({
   name: "range",
   inputs: { start: "number", limit: "number", delta: "number" },
   attrs: {},
+  traits: { alike: ["start", "limit", "delta"] },
   infer: ({ start, limit, delta }) => {
     const known = start.data && limit.data && delta.data;
     const n = known ? Math.max(0, Math.ceil((scalarOf(limit.data) - scalarOf(start.data)) / scalarOf(delta.data))) : unknownDim(limit, 0);

@@ -10,6 +10,7 @@ import { drawFaces } from "../vision/draw.ts";
 import type { Face } from "../vision/face.ts";
 import { buildFile } from "./build.ts";
 import { contactSheet } from "./contact-sheet.ts";
+import { LEAST_SCORE, marksOf, scorePhotos, scoreSheet, type DemoScore, type MarkedPhoto } from "./demo-eval.ts";
 import { detectorModel, packageFile } from "./detector.ts";
 import { given, type JobOptions } from "./events.ts";
 import { findFaces, openDetector, sizeFor, type Detector } from "./face.ts";
@@ -50,6 +51,8 @@ export interface Demo {
   readonly engineBytes: number;
   readonly arenaBytes: number;
   readonly photos: readonly DemoPhoto[];
+  /** Against faces marked by eye; empty for photos that nobody marked. */
+  readonly scores: readonly DemoScore[];
   readonly sheet: string;
 }
 
@@ -64,15 +67,17 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   try {
     const found: DemoPhoto[] = [];
     const pictures: Image[] = [];
+    const marked: Marked[] = [];
     for (const [i, photo] of photos.entries()) {
       onEvent?.({ kind: "step", text: `looking for faces in ${basename(photo)}` });
-      const { result, picture } = await onePhoto(detector, photo, options);
+      const { result, picture, image, marks } = await onePhoto(detector, photo, options);
       found.push(result);
+      if (marks !== undefined) marked.push({ ...marks, image });
       pictures.push(picture);
       onEvent?.({ kind: "progress", done: i + 1, total: photos.length });
     }
     const sheet = join(folder, "faces.png");
-    await save(contactSheet(pictures), sheet);
+    await save(contactSheet(pictures).image, sheet);
     return {
       model: baseName(model),
       engine: engine.path,
@@ -86,6 +91,7 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
       engineBytes: engine.bytes,
       arenaBytes: Math.max(...built.build.compiled.programs.map((p) => p.arenaBytes)),
       photos: found,
+      scores: await scoresOf(detector, marked, options),
       sheet,
     };
   } finally {
@@ -93,7 +99,25 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   }
 }
 
-async function onePhoto(detector: Detector, photo: string, options: DemoOptions): Promise<{ result: DemoPhoto; picture: Image }> {
+type Marked = MarkedPhoto & { readonly image: Image };
+
+interface Shown {
+  readonly result: DemoPhoto;
+  readonly picture: Image;
+  readonly image: Image;
+  readonly marks: MarkedPhoto | undefined;
+}
+
+async function scoresOf(detector: Detector, marked: readonly Marked[], options: DemoOptions): Promise<DemoScore[]> {
+  if (marked.length === 0) return [];
+  options.onEvent?.({ kind: "step", text: "scoring what was found" });
+  const find = (image: Image): Promise<Face[]> => findFaces(detector, image, { minScore: LEAST_SCORE, ...given("signal", options.signal) });
+  const found: Face[][] = [];
+  for (const { image } of marked) found.push(await find(image));
+  return [scorePhotos(marked, found), await scoreSheet(marked, find)];
+}
+
+async function onePhoto(detector: Detector, photo: string, options: DemoOptions): Promise<Shown> {
   const { signal, folder } = options;
   const image = await loadImage(photo, given("signal", signal));
   const began = performance.now();
@@ -102,7 +126,12 @@ async function onePhoto(detector: Detector, photo: string, options: DemoOptions)
   const picture = drawFaces(image, faces);
   const output = join(folder, `${baseName(photo)}.png`);
   await save(picture, output);
-  return { picture, result: { photo, width: image.width, height: image.height, faces, milliseconds, output } };
+  return {
+    picture,
+    image,
+    marks: await marksOf(photo),
+    result: { photo, width: image.width, height: image.height, faces, milliseconds, output },
+  };
 }
 
 const RUNS = 20;

@@ -134,7 +134,7 @@ test("a contact sheet has every picture in its cell", () => {
     3,
     new Uint8Array(36).map((_, i) => (i % 3 === 0 ? 200 : 0)),
   );
-  const sheet = contactSheet([red, red, red, red]);
+  const { image: sheet } = contactSheet([red, red, red, red]);
   expect([sheet.width, sheet.height]).toEqual([3 * 492 + 12, 2 * 372 + 12]);
   const pixel = (x: number, y: number): number[] => [...sheet.data.subarray((y * sheet.width + x) * 3, (y * sheet.width + x) * 3 + 3)];
   expect(pixel(12 + 240, 12 + 372 + 180)).toEqual([200, 0, 0]);

@@ -47,6 +47,16 @@ test.each<[string, OnnxNode, readonly number[], Record<string, Tensor>]>([
   expect(outcome([node], dims, constants)).toBe("graph.shape");
 });
 
+const half = (dims: readonly number[]): Tensor => tensor("float16", dims, new Uint16Array(dims.reduce((a, b) => a * b, 1)));
+test.each<[string, OnnxNode, readonly number[], Record<string, Tensor>]>([
+  ["a convolution", onnxNode("Conv", ["x", "w"], ["y"]), [1, 4, 8, 8], { w: half([4, 4, 3, 3]) }],
+  ["a product of matrices", onnxNode("MatMul", ["x", "w"], ["y"]), [4, 4], { w: half([4, 4]) }],
+  ["a concatenation", onnxNode("Concat", ["x", "w"], ["y"], { axis: 0n }), [4], { w: half([4]) }],
+  ["a slope", onnxNode("PRelu", ["x", "w"], ["y"]), [4], { w: half([1]) }],
+])("%s of float32 and float16 is an error of shapes", (_, node, dims, constants) => {
+  expect(outcome([node], dims, constants)).toBe("graph.shape");
+});
+
 test("a range by steps of zero is an error of shapes", () => {
   const scalar = (v: bigint): Tensor => tensor("int64", [], BigInt64Array.of(v));
   const node = onnxNode("Range", ["a", "b", "c"], ["y"]);
