@@ -1,5 +1,5 @@
 /** Compiling models: `const graph = importModel(bytes, { file }); const { engine } = await buildEngine(graph, { … });` */
-export { buildEngine, type BuildOptions, type EngineBuild } from "./compiler/node/build.ts";
+export { buildEngine, type BuildOptions, type BuildTarget, type EngineBuild } from "./compiler/node/build.ts";
 export { compileGraph, type CompiledGraph, type GraphOptions } from "./compiler/compile.ts";
 export type { CompileEvent, OnEvent } from "./compiler/events.ts";
 export type { Call, Pointer, Program } from "./compiler/program.ts";

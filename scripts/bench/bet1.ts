@@ -7,7 +7,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { compileGraph } from "../../src/compiler/compile.ts";
-import { kernelFlags } from "../../src/compiler/node/build.ts";
+import { kernelFlags } from "../../src/compiler/node/native.ts";
 import { legalize } from "../../src/loop/legalize/index.ts";
 import type { Func } from "../../src/loop/types.ts";
 import { C_CAPABILITIES } from "../../src/targets/c/capabilities.ts";

@@ -12,7 +12,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { kernelFlags } from "../../src/compiler/node/build.ts";
+import { kernelFlags } from "../../src/compiler/node/native.ts";
 import { interpret } from "../../src/loop/interpret/interpret.ts";
 import { legalize } from "../../src/loop/legalize/index.ts";
 import type { Func } from "../../src/loop/types.ts";

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { haveCompiler } from "../runtime/testing/tiny.ts";
+import { Session } from "../runtime/node/session.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { readNpy, writeNpy } from "../workflow/npy.ts";
 import { hone, writeTiny, writeUnsupported } from "./testing/command.ts";
@@ -23,6 +24,23 @@ afterAll(() => {
 });
 
 const leftovers = (where: string): string[] => readdirSync(where).filter((name) => name.endsWith(".tmp"));
+
+test("WebAssembly needs no compiler, and lies beside native code where both are asked for", async () => {
+  const wasm = await hone(["build", at("tiny.onnx"), "-o", at("wasm.hone"), "--target", "wasm", "--keep", at("modules"), "--json"]);
+  expect(wasm.json()).toMatchObject({ target: "wasm", targetWhy: "asked for", kernels: 2 });
+  expect(readdirSync(at("modules")).sort()).toEqual([
+    "engine.relaxed.wasm",
+    "engine.relaxed.wat",
+    "engine.simd128.wasm",
+    "engine.simd128.wat",
+    "weights.bin",
+  ]);
+  expect(readFileSync(at("modules/engine.simd128.wat"), "utf8")).toContain('(export "hone_run_0")');
+  const ran = await hone(["run", at("wasm.hone"), "--json"]);
+  expect(ran.json()["target"]).toMatch(/^wasm:/);
+  expect(ran.json()["outputs"]).toMatchObject([{ name: "y", notFinite: 0 }]);
+  expect((await hone(["build", at("tiny.onnx"), "--target", "wasm,cuda"])).stderr).toContain('does not know "cuda"');
+});
 
 describe.skipIf(!compiler)("a model becomes an engine that runs", () => {
   beforeAll(async () => {
@@ -45,6 +63,25 @@ describe.skipIf(!compiler)("a model becomes an engine that runs", () => {
     });
     expect(json()["target"]).toMatch(/^c:/);
     expect(leftovers(at("made"))).toEqual([]);
+  });
+
+  test("native code and WebAssembly in one engine", async () => {
+    const both = await hone(["build", at("tiny.onnx"), "-o", at("both.hone"), "--target", "native,wasm", "--json"]);
+    expect(both.json()["target"]).toMatch(/^c:\w+,wasm$/);
+    const [native, wasm] = [await Session.open(at("both.hone")), await Session.open(at("both.hone"), { native: "never" })];
+    expect(native.info.target).toMatch(/^so:/);
+    expect(wasm.info).toMatchObject({
+      target: expect.stringMatching(/^wasm:/) as unknown,
+      why: expect.stringContaining("not allowed") as unknown,
+    });
+    const x = tensor(
+      "float32",
+      [1, 3, 8, 8],
+      Float32Array.from({ length: 192 }, (_, i) => Math.sin(i)),
+    );
+    const [a, b] = [(await native.run({ x }))["y"], (await wasm.run({ x }))["y"]];
+    b?.data.forEach((v: number | bigint, i: number) => expect(Number(v)).toBeCloseTo(Number(a?.data[i]), 6));
+    await Promise.all([native.close(), wasm.close()]);
   });
 
   test("the same command gives the same bytes", async () => {
@@ -200,7 +237,7 @@ describe("bad input", () => {
     expect(readdirSync(at("taken"))).toEqual([]);
   });
 
-  test("without a compiler the error says how to get one", async () => {
+  test("a compiler that was named and does not work is an error that says how to get one", async () => {
     vi.stubEnv("HONE_CC", at("no-such-cc"));
     try {
       const { code, stderr } = await hone(["build", at("tiny.onnx"), "-o", at("n.hone")]);
@@ -211,6 +248,34 @@ describe("bad input", () => {
       expect((await hone(["doctor"])).code).toBe(1);
     } finally {
       vi.stubEnv("HONE_CC", "");
+    }
+  });
+
+  test("without a compiler everything works through WebAssembly, and says so", async () => {
+    vi.stubEnv("PATH", at("no-commands"));
+    vi.stubEnv("CC", "");
+    try {
+      const built = await hone(["build", at("tiny.onnx"), "-o", at("plain.hone"), "--json"]);
+      expect(built.json()).toMatchObject({ target: "wasm", targetWhy: expect.stringContaining("no C compiler was found") as unknown });
+      expect((await hone(["run", at("plain.hone"), "--json"])).json()["target"]).toMatch(/^wasm:/);
+      const bench = await hone(["bench", at("tiny.onnx"), "--iterations", "3", "--seconds", "0", "--json"]);
+      expect(bench.json()["target"]).toMatch(/^wasm:/);
+      expect(bench.json()["peakGflops"]).toBeGreaterThan(0.1);
+      const profile = await hone(["profile", at("tiny.onnx"), "--seconds", "0", "--json"]);
+      expect(profile.json()["ms"]).toBeGreaterThan(0);
+      expect((await hone(["compare", at("tiny.onnx"), "--against", "naive", "--json"])).json()["worst"]).toBeLessThan(1e-5);
+      const doctor = await hone(["doctor", "--json"]);
+      expect(doctor.code).toBe(0);
+      expect(doctor.json()["checks"]).toContainEqual({
+        name: "C compiler",
+        state: "missing",
+        found: "no C compiler was found: cc, gcc and clang are not in PATH; engines are built as WebAssembly",
+        fix: expect.stringContaining("native code") as unknown,
+      });
+      expect((await hone(["build", at("tiny.onnx"), "--target", "native"])).stderr).toContain("error toolchain.missing");
+    } finally {
+      vi.unstubAllEnvs();
+      vi.stubEnv("HONE_CACHE", at("cache"));
     }
   });
 

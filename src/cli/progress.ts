@@ -52,6 +52,7 @@ function show(bar: SingleBar): Progress {
         bar.update(kernels);
         break;
       case "pass":
+      case "target":
         break;
     }
   };

@@ -69,11 +69,24 @@ export interface ManifestTarget {
   readonly kind: "so" | "wasm";
   /** `x86_64-linux`; empty for wasm. See {@link platformName}. */
   readonly platform: string;
-  /** CPU features it needs, by the names the host reports: avx2, fma, avx512vnni, dotprod, … */
+  /** What it needs: CPU features by the names the host reports (avx2, fma, avx512vnni, dotprod, …), for wasm proposals (simd128, relaxed-simd). */
   readonly features: readonly string[];
   /** Compiler and its version, as it was asked. */
   readonly compiler?: string;
+  /** The section with its weights, where that is not {@link WEIGHTS_SECTION}: each target has them in its own order. */
+  readonly weights?: string;
+  /** Bytes of scratch memory of a context, by profile, where they differ from the profile's. */
+  readonly arenaBytes?: readonly number[];
+  /** For wasm: bytes of memory that each thread needs for itself. */
+  readonly scratchBytes?: number;
 }
+
+/** The section that holds a target's weights. */
+export const weightsSection = (target: ManifestTarget): string => target.weights ?? WEIGHTS_SECTION;
+
+/** Bytes of scratch memory that a context of a profile needs on a target. */
+export const arenaBytesOf = (manifest: Manifest, target: ManifestTarget, profile: number): number =>
+  target.arenaBytes?.[profile] ?? manifest.profiles[profile]?.arenaBytes ?? 0;
 
 /** Everything about an engine except its bytes of weights and code. Further fields are kept and ignored. */
 export interface Manifest {

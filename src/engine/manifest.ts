@@ -16,7 +16,7 @@ export function checkManifest(value: unknown, sections: readonly string[]): stri
   const outputs = checkValues("outputs", value["outputs"], problems);
   checkProfiles(value["profiles"], inputs, outputs, problems);
   checkKernels(value["kernels"], problems);
-  checkTargets(value["targets"], sections, problems);
+  checkTargets(value["targets"], sections, Array.isArray(value["profiles"]) ? value["profiles"].length : 0, problems);
   return problems;
 }
 
@@ -85,7 +85,7 @@ function checkKernels(value: unknown, problems: string[]): void {
   if (!isList(value, ENGINE_LIMITS.kernels) || !value.every(isKernel)) problems.push("kernels: not a list of names and nodes");
 }
 
-function checkTargets(value: unknown, sections: readonly string[], problems: string[]): void {
+function checkTargets(value: unknown, sections: readonly string[], profiles: number, problems: string[]): void {
   if (!isList(value, ENGINE_LIMITS.sections)) {
     problems.push("targets: not a list");
     return;
@@ -97,7 +97,21 @@ function checkTargets(value: unknown, sections: readonly string[], problems: str
     if (typeof platform !== "string") problems.push(`targets[${i}]: the platform is missing`);
     if (!isList(features, 256) || !features.every(isName)) problems.push(`targets[${i}]: features are not a list of names`);
     if (typeof section !== "string" || !sections.includes(section)) problems.push(`targets[${i}]: its section is not in the file`);
+    checkMemory(`targets[${i}]`, target, sections, profiles, problems);
   });
+}
+
+/** The optional fields that say what memory a target needs. */
+function checkMemory(what: string, target: Fields, sections: readonly string[], profiles: number, problems: string[]): void {
+  const { weights, arenaBytes, scratchBytes } = target;
+  if (weights !== undefined && (typeof weights !== "string" || !sections.includes(weights))) {
+    problems.push(`${what}: its weights are not in the file`);
+  }
+  const isArena = (bytes: unknown): boolean => isSize(bytes, ENGINE_LIMITS.arenaBytes);
+  if (arenaBytes !== undefined && !(isList(arenaBytes, profiles) && arenaBytes.length === profiles && arenaBytes.every(isArena))) {
+    problems.push(`${what}: arenaBytes are not ${profiles} sizes`);
+  }
+  if (scratchBytes !== undefined && !isSize(scratchBytes, 2 ** 31)) problems.push(`${what}: scratchBytes is not a size`);
 }
 
 export function isFields(value: unknown): value is Fields {

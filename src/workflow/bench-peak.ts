@@ -1,20 +1,24 @@
 /** The fp32 peak of one core, as a kernel of the loop IR and as an engine that runs beside what is measured. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { kernelFlags } from "../compiler/node/build.ts";
+import { kernelFlags } from "../compiler/node/native.ts";
 import { HONE_VERSION } from "../compiler/version.ts";
-import { hostSection, platformName, WEIGHTS_SECTION, type Manifest } from "../engine/format.ts";
+import { hostSection, platformName, WEIGHTS_SECTION, type Manifest, type ManifestTarget } from "../engine/format.ts";
 import { writeEngine } from "../engine/write.ts";
 import { add, constant, fma, indexVar, int, load, typeOf, variable } from "../loop/expr.ts";
 import { legalize } from "../loop/legalize/index.ts";
 import type { Machine } from "../loop/machine.ts";
 import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Func } from "../loop/types.ts";
+import { wasmFeatures } from "../runtime/core/wasm/features.ts";
 import { Session } from "../runtime/node/session.ts";
 import { C_CAPABILITIES } from "../targets/c/capabilities.ts";
 import { printEngine } from "../targets/c/engine.ts";
 import { chooseMachine } from "../targets/c/machines.ts";
+import { printWasmEngine } from "../targets/wasm/engine.ts";
+import { WASM_MACHINES } from "../targets/wasm/machines.ts";
 import { tensor, zeros } from "../tensor/tensor.ts";
+import { findCompiler } from "../toolchain/compiler.ts";
 import { cpuFeatures } from "../toolchain/cpu.ts";
 import { buildHost } from "../toolchain/host.ts";
 import { Toolchain } from "../toolchain/toolchain.ts";
@@ -57,12 +61,16 @@ export interface PeakMeter {
   close(): Promise<void>;
 }
 
-/** Compiles the peak kernel for the best machine that this one is, as an engine of its own. Throws `toolchain.*`, `engine.load`. */
+/**
+ * Compiles the peak kernel for the best machine that this one is, as an engine of its own; as WebAssembly where there is no C
+ * compiler. Throws `toolchain.failed`, `engine.load`.
+ */
 export async function openPeak(signal?: AbortSignal): Promise<PeakMeter> {
-  const tools = await Toolchain.open({ signal });
-  const machine = chooseMachine(process.arch, await cpuFeatures(tools));
-  const { func, flops } = peakKernel(machine, MEASURED_TURNS);
-  const bytes = await peakEngine(func, tools, machine, signal);
+  const compiled = await findCompiler({ signal }).then(
+    () => nativePeak(signal),
+    () => wasmPeak(),
+  );
+  const { machine, bytes, flops } = compiled;
   const session = await Session.open(bytes, { native: "allow", contexts: 1 });
   const one = (value: number): Float32Array<ArrayBuffer> => new Float32Array(machine.lanes).fill(value);
   const feeds = {
@@ -84,18 +92,33 @@ export async function openPeak(signal?: AbortSignal): Promise<PeakMeter> {
   };
 }
 
-async function peakEngine(
-  func: Func,
-  tools: Toolchain,
-  machine: ReturnType<typeof chooseMachine>,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const pointers = [
-    { from: "input", index: 0 },
-    { from: "input", index: 1 },
-    { from: "output", index: 0 },
-  ] as const;
-  const printed = printEngine([{ calls: [{ func: legalize(func, C_CAPABILITIES), pointers }] }]);
+interface PeakEngine {
+  readonly machine: Machine;
+  readonly bytes: Uint8Array;
+  readonly flops: number;
+}
+
+const POINTERS = [
+  { from: "input", index: 0 },
+  { from: "input", index: 1 },
+  { from: "output", index: 0 },
+] as const;
+
+function wasmPeak(): PeakEngine {
+  const [machine] = WASM_MACHINES.filter((m) => m.features.every((f) => wasmFeatures().includes(f)));
+  const { lanes, registers, features, name, relaxed } = must(machine, "WebAssembly with vectors");
+  const { func, flops } = peakKernel({ lanes, registers }, MEASURED_TURNS);
+  const { bytes } = printWasmEngine([{ calls: [{ func, pointers: POINTERS }] }], { relaxed });
+  const section = `wasm:${name}`;
+  const target: ManifestTarget = { section, kind: "wasm", platform: "", features };
+  return { machine: { lanes, registers }, flops, bytes: pack(func, target, [{ name: section, bytes }]) };
+}
+
+async function nativePeak(signal: AbortSignal | undefined): Promise<PeakEngine> {
+  const tools = await Toolchain.open({ signal });
+  const machine = chooseMachine(process.arch, await cpuFeatures(tools));
+  const { func, flops } = peakKernel(machine, MEASURED_TURNS);
+  const printed = printEngine([{ calls: [{ func: legalize(func, C_CAPABILITIES), pointers: POINTERS }] }]);
   const { outputs } = await tools.build({
     name: "engine",
     sources: [...printed.kernels, printed.entry],
@@ -107,6 +130,16 @@ async function peakEngine(
   });
   const platform = platformName(process.arch, process.platform);
   const section = `so:${platform}-${machine.name}`;
+  const target: ManifestTarget = { section, kind: "so", platform, features: machine.features };
+  const host = await buildHost(tools, { signal });
+  const bytes = pack(func, target, [
+    { name: section, bytes: await readFile(must(outputs[0], "the library").path) },
+    { name: hostSection(platform), bytes: host.bytes },
+  ]);
+  return { machine, flops, bytes };
+}
+
+function pack(func: Func, target: ManifestTarget, code: readonly { readonly name: string; readonly bytes: Uint8Array }[]): Uint8Array {
   const lengths = func.params.map((p) => [p.length]);
   const manifest: Manifest = {
     hone: HONE_VERSION,
@@ -116,13 +149,8 @@ async function peakEngine(
     profiles: [{ arenaBytes: 0, inputs: lengths.slice(0, 2), outputs: lengths.slice(2) }],
     precision: "fp32",
     kernels: [{ name: func.name, nodes: [] }],
-    targets: [{ section, kind: "so", platform, features: machine.features }],
+    targets: [target],
   };
-  const host = await buildHost(tools, { signal });
-  const sections = [
-    { name: WEIGHTS_SECTION, bytes: new Uint8Array(0) },
-    { name: section, bytes: await readFile(must(outputs[0], "the library").path) },
-    { name: hostSection(platform), bytes: host.bytes },
-  ];
+  const sections = [{ name: WEIGHTS_SECTION, bytes: new Uint8Array(0) }, ...code];
   return writeEngine({ manifest, sections }, (b) => createHash("sha256").update(b).digest("hex"));
 }

@@ -1,7 +1,7 @@
 /** From a model file to an engine file. */
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildEngine, type EngineBuild } from "../compiler/node/build.ts";
+import { buildEngine, type BuildTarget, type EngineBuild } from "../compiler/node/build.ts";
 import { WEIGHTS_SECTION } from "../engine/format.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -23,6 +23,8 @@ export interface BuildModelOptions extends JobOptions {
   /** Values of --shape. */
   readonly shapes?: readonly string[];
   readonly schedule?: "auto" | "naive";
+  /** Native code, WebAssembly or both; by default native code where there is a C compiler. */
+  readonly targets?: readonly BuildTarget[] | undefined;
   /** Of those that `hone targets` lists. */
   readonly machine?: string | undefined;
   /** Name of a bundled recipe, or a file. */
@@ -81,6 +83,7 @@ function compile(prepared: Prepared, options: BuildModelOptions, more: Partial<P
     profiles,
     schedule: options.schedule ?? "auto",
     ...given("machine", options.machine),
+    ...given("targets", options.targets),
     ...given("timings", options.timings),
     ...given("recipe", recipe),
     ...given("licence", recipe?.licence),
@@ -167,7 +170,11 @@ async function keepStages(build: EngineBuild, folder: string, only: Emit | undef
       files.push(file);
     }
     const beside: readonly (readonly [string, string | Uint8Array])[] = [
-      [build.header.name, build.header.text],
+      ...(build.header ? [[build.header.name, build.header.text] as const] : []),
+      ...build.modules.flatMap(({ machine, sections, text }) => [
+        [`engine.${machine.name}.wasm`, must(sections[0], "the module").bytes] as const,
+        [`engine.${machine.name}.wat`, text()] as const,
+      ]),
       [`${WEIGHTS_SECTION}.bin`, build.compiled.weights],
     ];
     for (const [name, content] of beside) {
@@ -209,7 +216,7 @@ class Dumps {
     if (this.#kinds.has(kind)) this.#texts.push([`${String(this.#texts.length).padStart(2, "0")}-${name}.ir`, printGraph(graph)]);
   }
 
-  async built({ compiled, artifacts }: EngineBuild): Promise<void> {
+  async built({ compiled, artifacts, modules }: EngineBuild): Promise<void> {
     if (this.#kinds.has("graph")) {
       this.#texts.push(["graph.ir", printGraph(compiled.graph)]);
       compiled.programs.forEach((p, i) => this.#texts.push([`profile-${i}.ir`, printGraph(p.graph)]));
@@ -217,6 +224,7 @@ class Dumps {
     if (this.#kinds.has("loop")) {
       compiled.programs.forEach((p, i) => this.#texts.push([`profile-${i}.loop`, p.calls.map((c) => funcText(c.func)).join("\n")]));
     }
+    if (this.#kinds.has("source")) modules.forEach((m) => this.#texts.push([`engine.${m.machine.name}.wat`, m.text()]));
     for (const [name, text] of this.#texts) {
       await writeFile(join(this.#folder, name), text);
       this.files.push(join(this.#folder, name));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { loadSharp } from "../data/node/sharp.ts";
 import { platformName } from "../engine/format.ts";
+import { wasmFeatures } from "../runtime/core/wasm/features.ts";
 import { loadHost } from "../runtime/node/host.ts";
 import { C_MACHINES, chooseMachine } from "../targets/c/machines.ts";
 import { findCompiler } from "../toolchain/compiler.ts";
@@ -73,9 +74,10 @@ export async function checkMachine(): Promise<readonly Check[]> {
   return [
     await attempt("node", checkNode, "Install Node 20.19 or newer."),
     await attempt("platform", checkPlatform, "Engines with native code are built and tried on Linux."),
-    await attempt("C compiler", async () => (await findCompiler()).identity.split("\n")[0] ?? "found", "Install gcc or clang."),
+    await checkCompiler(),
     await attempt("cache folder", checkCache, "Set HONE_CACHE to a folder of yours that can be written."),
-    await attempt("native host", checkHost, "Set HONE_CACHE to a folder that is not mounted noexec."),
+    await attempt("native host", checkHost, "Set HONE_CACHE to a folder that is not mounted noexec.", !(await haveCompiler())),
+    await attempt("WebAssembly", checkWasm, "Use Node 20.19 or newer."),
     await attempt("CPU features", checkCpu, "Engines use plain code then, which is slower."),
     await attempt("sharp", () => checkPackage("sharp", "for reading photos"), "npm install sharp", true),
     await attempt("onnxruntime-node", () => checkPackage("onnxruntime-node", "for hone compare"), ORT_FIX, true),
@@ -95,6 +97,31 @@ function checkPlatform(): Promise<string> {
   const name = platformName(process.arch, process.platform);
   if (process.platform === "linux") return Promise.resolve(name);
   throw new HoneError("target.unsupported", name);
+}
+
+const haveCompiler = (): Promise<boolean> =>
+  findCompiler().then(
+    () => true,
+    () => false,
+  );
+
+/** Optional, unless one was named. */
+async function checkCompiler(): Promise<Check> {
+  const named = (process.env["HONE_CC"] ?? "") !== "";
+  const work = async (): Promise<string> => (await findCompiler()).identity.split("\n")[0] ?? "found";
+  const check = await attempt("C compiler", work, "Install gcc or clang.", !named);
+  if (check.state !== "missing") return check;
+  return {
+    ...check,
+    found: `${check.found}; engines are built as WebAssembly`,
+    fix: `With one, engines are native code, which uses all of the CPU's vectors and is faster. ${check.fix ?? ""}`,
+  };
+}
+
+function checkWasm(): Promise<string> {
+  const features = wasmFeatures();
+  if (features.includes("simd128")) return Promise.resolve(features.join(", "));
+  throw new HoneError("target.unsupported", "this Node has no WebAssembly with vectors");
 }
 
 async function checkCache(): Promise<string> {

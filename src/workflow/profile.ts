@@ -1,5 +1,5 @@
 /** Where the time of a model goes, kernel by kernel: a build of its own whose engine times every call. */
-import { TIMINGS_OUTPUT } from "../compiler/node/build.ts";
+import { TIMINGS_OUTPUT } from "../compiler/pack.ts";
 import type { Call, Program } from "../compiler/program.ts";
 import { detectFormat } from "../formats/index.ts";
 import type { Node } from "../ir/graph.ts";
@@ -13,6 +13,7 @@ import { HoneError, must } from "../util/errors.ts";
 import { openPeak } from "./bench-peak.ts";
 import { percentile } from "./bench-stats.ts";
 import { buildModel, type BuildModelOptions, type BuiltModel } from "./build.ts";
+import { given } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { countMacs } from "./macs.ts";
 import { readBounded } from "./model-file.ts";
@@ -85,7 +86,7 @@ export async function profileModel(path: string, options: ProfileOptions): Promi
 interface Named {
   readonly path: string;
   /** Options that an engine was built with. */
-  readonly asBuilt: Pick<BuildModelOptions, "schedule" | "machine" | "shapes">;
+  readonly asBuilt: Pick<BuildModelOptions, "schedule" | "machine" | "shapes" | "targets">;
 }
 
 /** The model to build: the path itself, or that of --model, to be built as the engine at the path was. */
@@ -100,7 +101,8 @@ async function modelOf(path: string, options: ProfileOptions): Promise<Named> {
   const { manifest } = await readEngineFile(path, options.signal);
   const open = manifest.inputs.some((v) => v.dims.some((d) => typeof d !== "number"));
   const shapes = manifest.profiles.flatMap((p) => manifest.inputs.map((v, i) => `${v.name}=${(p.inputs[i] ?? []).join("x")}`));
-  return { path: options.model, asBuilt: { ...howBuilt(manifest.build), ...(open ? { shapes } : {}) } };
+  const targets = manifest.targets.some((t) => t.kind === "so") ? undefined : (["wasm"] as const);
+  return { path: options.model, asBuilt: { ...howBuilt(manifest.build), ...given("targets", targets), ...(open ? { shapes } : {}) } };
 }
 
 function howBuilt(build: unknown): Pick<BuildModelOptions, "schedule" | "machine"> {

@@ -2,16 +2,24 @@ import { dirname } from "node:path";
 import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
 import { given } from "../../workflow/events.ts";
 import { baseName } from "../../workflow/model-file.ts";
+import type { BuildTarget } from "../../index.ts";
 import { choice, choices, flagOrText, list, text } from "../options.ts";
 import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
 
+/** `c` is what native code is printed as, an older name for it. */
+const TARGETS = ["native", "wasm", "c"] as const;
+
+const buildTargets = (names: readonly (typeof TARGETS)[number][]): readonly BuildTarget[] | undefined =>
+  names.length === 0 ? undefined : names.map((name) => (name === "c" ? "native" : name));
+
 export const build: Verb = defineVerb({
-  summary: "Compile a model into an engine for this machine.",
+  summary: "Compile a model into an engine: native code for this machine, WebAssembly, or both.",
   arguments: [{ name: "<model>", about: "an ONNX or TFLite file" }],
   examples: [
     ["build model.onnx -o model.hone", "compile for this machine"],
     ["build dynamic.onnx -o d.hone --shape input=1x3x320x320 --shape input=1x3x640x640", "two profiles"],
+    ["build model.onnx -o model.hone --target native,wasm", "also for browsers and machines of other kinds"],
     ["build model.onnx -o model.hone --emit=so --keep", "also every stage from C to the library"],
     ["build model.onnx --stop-after=constant-folding", "print the graph after a pass"],
   ],
@@ -19,7 +27,7 @@ export const build: Verb = defineVerb({
     output: text("-o, --output <file>", "the engine (default: the model's name with .hone)"),
     shape: list("--shape <input=dims>", "dims of an input, such as input=1x3x640x640; repeat for inputs and for profiles"),
     recipe: text("--recipe <name|file>", "what the model means (default: the one bundled recipe that fits)"),
-    target: choice("--target <name>", "what kernels are printed as", ["c"]),
+    target: choices("--target <names>", "what the code is (default: native, or wasm where there is no C compiler)", TARGETS),
     machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
     schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),
     emit: choice("--emit <stage>", "where to stop: c, i, s, o leave only files; so makes the engine too", ["c", "i", "s", "o", "so"]),
@@ -36,6 +44,7 @@ export const build: Verb = defineVerb({
       shapes: values.shape,
       schedule: values.schedule ?? "auto",
       machine: values.machine,
+      targets: buildTargets(values.target),
       recipe: values.recipe,
     } as const;
     if (values.stopAfter !== undefined) {
@@ -62,17 +71,18 @@ function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): 
 }
 
 function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: BuiltFile): Record<string, unknown> {
-  const { compiled, machine, fromCache } = build;
+  const { compiled, fromCache, target, targetWhy, kernels } = build;
   return {
     model: model.path,
     engine: engine?.path ?? null,
     bytes: engine?.bytes ?? 0,
-    target: `c:${machine.name}`,
+    target,
+    targetWhy,
     precision: "fp32",
     seconds: Number(seconds.toFixed(3)),
     fromCache,
     nodes: compiled.nodes,
-    kernels: kernelCount(build),
+    kernels,
     profiles: compiled.programs.map((p) => ({
       inputs: p.inputs,
       outputs: p.outputs,
@@ -85,15 +95,14 @@ function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: 
   };
 }
 
-const kernelCount = ({ artifacts }: BuiltFile["build"]): number => artifacts.filter((a) => a.stage === "c").length - 1;
-
 function buildText(built: BuiltFile, p: Paint): string {
   const { engine, build, recipe, recipeWhy, seconds, files } = built;
   const { nodes, programs } = build.compiled;
   const rows: (readonly [string, string])[] = [];
   if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
   rows.push(
-    ["operations", `${nodes.before} → ${nodes.after}, ${plural(kernelCount(build), "distinct kernel")}`],
+    ["operations", `${nodes.before} → ${nodes.after}, ${plural(build.kernels, "distinct kernel")}`],
+    ["target", `${build.target}: ${build.targetWhy}`],
     ["machine", `${build.machine.name}, ${build.machine.lanes} floats in a vector`],
     ["recipe", `${recipe?.name ?? "none"}: ${recipeWhy}`],
     ["built in", `${secondsText(seconds)}${build.fromCache ? ", nothing had to be compiled anew" : ""}`],

@@ -17,6 +17,8 @@ export interface Capabilities {
   readonly target: string;
   /** Bytes of a vector register when wider vectors must be split; absent when any lane count may be printed. */
   readonly registerBytes?: number;
+  /** How float16 and bfloat16 are held; `memory`: as bits that integer operations widen. Native when absent. */
+  readonly halves?: "memory";
   readonly native: Readonly<Record<Feature, Support>>;
 }
 

@@ -1,6 +1,7 @@
 /** Removes from a kernel what a target lacks, by named rules; printers then never decide anything. */
 import type { Func } from "../types.ts";
 import type { Capabilities } from "./capabilities.ts";
+import { emulateHalves } from "./half.ts";
 import { freshNames } from "./names.ts";
 import { Rewriter } from "./rewriter.ts";
 import { splitLanes } from "./split-lanes.ts";
@@ -10,7 +11,7 @@ import { splitLanes } from "./split-lanes.ts";
  * Throws `target.unsupported` for an operation that no rule covers.
  */
 export function legalize(f: Func, caps: Capabilities): Func {
-  const narrow = splitLanes(f, caps.registerBytes);
+  const narrow = splitLanes(caps.halves === "memory" ? emulateHalves(f) : f, caps.registerBytes);
   const legal: Func = { ...narrow, body: new Rewriter(caps, freshNames(narrow)).body(narrow.body) };
   return splitLanes(legal, caps.registerBytes);
 }

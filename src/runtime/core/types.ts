@@ -48,16 +48,16 @@ export interface BackendContext {
 export interface SessionInfo {
   /** SHA-256 of the engine file. */
   readonly engine: string;
-  /** Section of the code that runs, such as `so:x86_64-linux-avx2`. */
+  /** Section of the code that runs, such as `so:x86_64-linux-avx2` or `wasm:simd128`. */
   readonly target: string;
   /** `x86_64-linux` */
   readonly platform: string;
-  /** What the CPU has. */
+  /** What the CPU has; for WebAssembly, the proposals that the engine of JavaScript knows. */
   readonly features: readonly string[];
   /** In words. */
   readonly why: string;
   /** Better targets of the file that this machine cannot run. */
   readonly rejected: readonly { readonly target: string; readonly why: string }[];
-  /** The code was mapped from a file in the cache, or from memory where no folder may hold code. */
+  /** The code was mapped from a file in the cache, or from memory: WebAssembly, and where no folder may hold code. */
   readonly loadedFrom: "file" | "memory";
 }

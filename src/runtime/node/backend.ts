@@ -1,4 +1,4 @@
-import { WEIGHTS_SECTION, type Engine, type Manifest } from "../../engine/format.ts";
+import { arenaBytesOf, weightsSection, type Engine, type Manifest, type ManifestTarget } from "../../engine/format.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { byteSizes } from "../core/feeds.ts";
@@ -10,32 +10,35 @@ export class NativeBackend implements Backend {
   readonly loadedFrom: "file" | "memory";
   readonly #addon: HostAddon;
   readonly #manifest: Manifest;
+  readonly #target: ManifestTarget;
   readonly #contexts = new Set<NativeContext>();
   #engine: number | undefined;
 
-  private constructor(addon: HostAddon, manifest: Manifest, engine: number, loadedFrom: "file" | "memory") {
+  private constructor(addon: HostAddon, manifest: Manifest, target: ManifestTarget, engine: number, loadedFrom: "file" | "memory") {
     this.#addon = addon;
     this.#manifest = manifest;
+    this.#target = target;
     this.#engine = engine;
     this.loadedFrom = loadedFrom;
   }
 
   /** Unpacks and loads one code section. Throws `engine.load`. */
-  static async load(host: Host, engine: Engine, section: string): Promise<NativeBackend> {
+  static async load(host: Host, engine: Engine, target: ManifestTarget): Promise<NativeBackend> {
     const { addon, folder } = host;
+    const { section } = target;
     const code = must(engine.sections.get(section), `section ${section}`);
-    const weights = engine.sections.get(WEIGHTS_SECTION) ?? new Uint8Array(0);
+    const weights = engine.sections.get(weightsSection(target)) ?? new Uint8Array(0);
     const key = `${engine.sha256}:${section}`.slice(0, 250);
     const load = (source: string | Uint8Array): number => addon.load(key, source, weights, engine.manifest.profiles.length);
     try {
       const sha256 = hashOf(code);
       const path = await unpack(folder, `${sha256}.so`, code, sha256);
-      return new NativeBackend(addon, engine.manifest, load(path), "file");
+      return new NativeBackend(addon, engine.manifest, target, load(path), "file");
     } catch (error) {
       if (!isRefusedFolder(error)) throw translate(error);
     }
     try {
-      return new NativeBackend(addon, engine.manifest, load(code), "memory");
+      return new NativeBackend(addon, engine.manifest, target, load(code), "memory");
     } catch (error) {
       throw translate(error);
     }
@@ -46,7 +49,7 @@ export class NativeBackend implements Backend {
     const shapes = must(profiles[profile], "profile");
     const engine = must(this.#engine, "a loaded engine");
     const sizes = [byteSizes(inputs, shapes.inputs), byteSizes(outputs, shapes.outputs)] as const;
-    const handle = native(() => this.#addon.createContext(engine, profile, shapes.arenaBytes, ...sizes));
+    const handle = native(() => this.#addon.createContext(engine, profile, arenaBytesOf(this.#manifest, this.#target, profile), ...sizes));
     const context = new NativeContext(this.#addon, handle, profile, () => this.#contexts.delete(context));
     this.#contexts.add(context);
     return context;

@@ -2,17 +2,21 @@ import { availableParallelism } from "node:os";
 import { hostSection, platformName, type Engine, type Manifest } from "../../engine/format.ts";
 import { readEngine } from "../../engine/read.ts";
 import { HoneError } from "../../util/errors.ts";
-import { selectTarget, targetsFor } from "../core/select.ts";
+import { selectTarget, targetsFor, wasmTargets } from "../core/select.ts";
 import { SessionCore } from "../core/session.ts";
-import type { SessionInfo } from "../core/types.ts";
+import type { Backend, SessionInfo } from "../core/types.ts";
+import { WasmBackend } from "../core/wasm/backend.ts";
+import { WasmEngine } from "../core/wasm/engine.ts";
+import { wasmFeatures } from "../core/wasm/features.ts";
 import { NativeBackend } from "./backend.ts";
 import { readEngineFile } from "./file.ts";
 import { hashOf, loadHost, type NativeStats } from "./host.ts";
+import { nodePlatform } from "./lane.ts";
 
 export interface OpenOptions {
   /**
-   * An engine with native code is a program. By default it is allowed for a path and not for bytes, which may come from
-   * anywhere: the hash in the file says that it is whole, not that it can be trusted.
+   * An engine with native code is a program; `never` runs its WebAssembly. By default native code is allowed for a path and not
+   * for bytes, which may come from anywhere: the hash in the file says that it is whole, not that it can be trusted.
    */
   readonly native?: "allow" | "never";
   /** How many runs go at once; each needs an arena. The default is the number of cores, at most 4. */
@@ -21,23 +25,31 @@ export interface OpenOptions {
 }
 
 /** Frees what a session held when it is forgotten without close(). */
-const forgotten = new FinalizationRegistry<NativeBackend>((backend) => {
+const forgotten = new FinalizationRegistry<Backend>((backend) => {
   backend.close();
 });
 
+interface Loaded {
+  readonly backend: Backend;
+  readonly info: SessionInfo;
+}
+
+const NO_NATIVE: NativeStats = { allocations: 0, bytesAlive: 0, engines: 0, contexts: 0, runs: 0 };
+
 /** An engine that is loaded and can be run. */
 export class Session extends SessionCore {
-  readonly #backend: NativeBackend;
+  readonly #backend: Backend;
 
-  private constructor(manifest: Manifest, backend: NativeBackend, info: SessionInfo, contexts: number) {
+  private constructor(manifest: Manifest, { backend, info }: Loaded, contexts: number) {
     super(manifest, backend, info, contexts);
     this.#backend = backend;
     forgotten.register(this, backend, this);
   }
 
   /**
-   * Opens a .hone file by its path, or from its bytes. Version, hash, platform and CPU features are checked before any code
-   * of the file is run. Throws `engine.damaged`, `engine.version`, `engine.cpu`, `engine.load`, `file.*`, `aborted`.
+   * Opens a .hone file by its path, or from its bytes: its native code where that is allowed and fits this machine, otherwise its
+   * WebAssembly; `info` tells which and why. Version, hash, platform and CPU features are checked before any code of the file is
+   * run. Throws `engine.damaged`, `engine.version`, `engine.cpu`, `engine.load`, `file.*`, `aborted`.
    */
   static async open(source: string | Uint8Array, options: OpenOptions = {}): Promise<Session> {
     const contexts = options.contexts ?? Math.min(4, availableParallelism());
@@ -46,18 +58,17 @@ export class Session extends SessionCore {
     }
     const file = typeof source === "string" ? source : undefined;
     const engine = typeof source === "string" ? await readEngineFile(source, options.signal) : readEngine(source, { hash: hashOf });
-    checkAllowed(options.native ?? (file === undefined ? "never" : "allow"), file);
-    const { backend, info } = await loadNative(engine, file);
+    const loaded = await loadBest(engine, options.native ?? (file === undefined ? "never" : "allow"), file);
     if (options.signal?.aborted) {
-      backend.close();
+      loaded.backend.close();
       throw new HoneError("aborted", "opening the engine was aborted");
     }
-    return new Session(engine.manifest, backend, info, contexts);
+    return new Session(engine.manifest, loaded, contexts);
   }
 
-  /** What the native host allocated, over all sessions of the process. */
+  /** What the native host allocated, over all sessions of the process; zeros when WebAssembly runs the engine. */
   nativeStats(): NativeStats {
-    return this.#backend.stats();
+    return this.#backend instanceof NativeBackend ? this.#backend.stats() : NO_NATIVE;
   }
 
   override close(): Promise<void> {
@@ -66,16 +77,35 @@ export class Session extends SessionCore {
   }
 }
 
-function checkAllowed(native: "allow" | "never", file: string | undefined): void {
-  if (native === "allow") return;
-  throw new HoneError("engine.load", "the engine has only native code, which was not allowed", {
-    at: file === undefined ? {} : { file },
-    hint: 'Native code can do whatever your program can. If you trust where the engine comes from, pass {native: "allow"}.',
-  });
+type Rejected = SessionInfo["rejected"];
+
+/** The best target of the file that can run here. */
+async function loadBest(engine: Engine, native: "allow" | "never", file: string | undefined): Promise<Loaded> {
+  const { targets } = engine.manifest;
+  const hasWasm = targets.some((t) => t.kind === "wasm");
+  const hasNative = targets.some((t) => t.kind === "so");
+  if (native === "never") return loadWasm(engine, file, hasNative ? "native code was not allowed" : "the file has no native code", []);
+  if (!hasNative && hasWasm) return loadWasm(engine, file, "the file has no native code", []);
+  try {
+    return await loadNative(engine, file);
+  } catch (error) {
+    if (!hasWasm || !(error instanceof HoneError) || (error.code !== "engine.cpu" && error.code !== "engine.load")) throw error;
+    const rejected = targets.filter((t) => t.kind === "so").map((t) => ({ target: t.section, why: error.message }));
+    return loadWasm(engine, file, "the file's native code does not run here", rejected);
+  }
 }
 
-async function loadNative(engine: Engine, file: string | undefined): Promise<{ backend: NativeBackend; info: SessionInfo }> {
-  const platform = platformName(process.arch, process.platform);
+const platform = platformName(process.arch, process.platform);
+
+async function loadWasm(engine: Engine, file: string | undefined, reason: string, refused: Rejected): Promise<Loaded> {
+  const features = wasmFeatures();
+  const { target, why, rejected } = selectTarget(wasmTargets(engine.manifest, file), features, file);
+  const backend = new WasmBackend(await WasmEngine.load(engine, target, { shared: true }), nodePlatform);
+  const info = { engine: engine.sha256, target: target.section, platform, features, loadedFrom: "memory" } as const;
+  return { backend, info: { ...info, why: `${reason}; ${why}`, rejected: [...refused, ...rejected] } };
+}
+
+async function loadNative(engine: Engine, file: string | undefined): Promise<Loaded> {
   const targets = targetsFor(engine.manifest, platform, file);
   const hostBytes = engine.sections.get(hostSection(platform));
   if (hostBytes === undefined) {
@@ -87,7 +117,7 @@ async function loadNative(engine: Engine, file: string | undefined): Promise<{ b
   const host = await loadHost(hostBytes);
   const features = host.addon.features();
   const { target, why, rejected } = selectTarget(targets, features, file);
-  const backend = await NativeBackend.load(host, engine, target.section);
+  const backend = await NativeBackend.load(host, engine, target);
   const { loadedFrom } = backend;
   return { backend, info: { engine: engine.sha256, target: target.section, platform, features, why, rejected, loadedFrom } };
 }

@@ -3,6 +3,7 @@ import { isFloat } from "../../tensor/dtype.ts";
 import { invariant } from "../../util/errors.ts";
 import type { BinaryOp, CompareOp, Expr, ScalarType, UnaryOp } from "../../loop/types.ts";
 import { normalise } from "./convert.ts";
+import { floatRemainder, integerPower } from "./loops.ts";
 import { isSigned, valueType, type Emitter } from "./emitter.ts";
 
 const FLOAT_UNARY: Partial<Record<UnaryOp, string>> = {
@@ -68,10 +69,7 @@ export function scalarBinary(m: Emitter, op: BinaryOp, dtype: ScalarType, a: () 
   const type = valueType({ dtype, lanes: 1 });
   const float = dtype !== "index" && isFloat(dtype);
   const plain = float ? FLOAT_BINARY[op] : INTEGER_BINARY[op];
-  if ((op === "div" || op === "mod") && !float) {
-    divide(m, op, dtype, a, b);
-    return;
-  }
+  if (withLoops(m, op, dtype, a, b)) return;
   a();
   b();
   if (op === "shr") m.op(`${type}.shr_${isSigned(dtype) ? "s" : "u"}`);
@@ -80,6 +78,16 @@ export function scalarBinary(m: Emitter, op: BinaryOp, dtype: ScalarType, a: () 
     m.op(`${type}.${plain}`);
     if (!float) normalise(m, dtype);
   }
+}
+
+/** What takes more than an instruction; false when it is not that. */
+function withLoops(m: Emitter, op: BinaryOp, dtype: ScalarType, a: () => void, b: () => void): boolean {
+  const float = dtype !== "index" && isFloat(dtype);
+  if (op === "pow") integerPower(m, dtype, a, b);
+  else if (op === "mod" && float) floatRemainder(m, dtype, a, b);
+  else if ((op === "div" || op === "mod") && !float) divide(m, op, dtype, a, b);
+  else return false;
+  return true;
 }
 
 function choose(m: Emitter, op: "min" | "max", dtype: ScalarType, a: () => void, b: () => void): void {

@@ -14,6 +14,7 @@ const float = both(FLOATS);
 export const WASM_CAPABILITIES: Capabilities = {
   target: "wasm",
   registerBytes: 16,
+  halves: "memory",
   native: {
     neg: both([...FLOATS, ...INTEGERS, "index"]),
     abs: both([...FLOATS, "int8", "int16", "int32"]),
@@ -29,12 +30,12 @@ export const WASM_CAPABILITIES: Capabilities = {
     erf: NOWHERE,
     sin: NOWHERE,
     cos: NOWHERE,
-    pow: NOWHERE,
+    pow: split(INTEGERS, []),
     add: both(EVERY),
     sub: both(EVERY),
     mul: split(EVERY, [...FLOATS, "int16", "uint16", "int32", "uint32", "int64", "uint64"]),
     div: split(EVERY, FLOATS),
-    mod: split([...INTEGERS, "index"], []),
+    mod: split(EVERY, []),
     min: split(EVERY, [...FLOATS, ...SMALL]),
     max: split(EVERY, [...FLOATS, ...SMALL]),
     and: both([...INTEGERS, "bool", "index"]),
@@ -52,4 +53,10 @@ export const WASM_CAPABILITIES: Capabilities = {
     reduceLanes: both(EVERY),
     saturatingCast: NOWHERE,
   },
+};
+
+/** The same with the relaxed vector instructions, of which a multiply-add in one rounding or two is used. */
+export const RELAXED_CAPABILITIES: Capabilities = {
+  ...WASM_CAPABILITIES,
+  native: { ...WASM_CAPABILITIES.native, fma: split([], FLOATS) },
 };

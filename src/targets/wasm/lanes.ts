@@ -348,12 +348,10 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
     if (e.a.type.lanes === 1) splat(m, e.a.type.dtype);
   },
   fma: (e, m) => {
-    const shape = shapeOf(e.type.dtype);
     m.value(e.a);
     m.value(e.b);
-    m.op(`${shape}.mul`);
     m.value(e.c);
-    m.op(`${shape}.add`);
+    m.op(`${shapeOf(e.type.dtype)}.relaxed_madd`);
   },
   dot4: (e, m) => {
     m.value(e.acc);

@@ -9,6 +9,8 @@ export interface WasmFunction {
   /** Types of the locals after the parameters. */
   readonly locals: readonly ValueType[];
   readonly code: readonly Instruction[];
+  /** Whether the module exports it. */
+  readonly exported: boolean;
 }
 
 export interface MemoryLimits {
@@ -23,11 +25,13 @@ export interface WasmModule {
   readonly memory: MemoryLimits;
   /** Whether the module imports env.scratch, an immutable i32. */
   readonly scratch: boolean;
+  /** Whether the module imports env.now, a function that gives a float64; it is function 0 then. */
+  readonly clock?: boolean;
   readonly functions: readonly WasmFunction[];
 }
 
 const FUNCTION = 0x60;
-const [IMPORT_MEMORY, IMPORT_GLOBAL] = [2, 3];
+const [IMPORT_FUNCTION, IMPORT_MEMORY, IMPORT_GLOBAL] = [0, 2, 3];
 
 function limits(m: MemoryLimits): number[] {
   const flags = (m.maximum === undefined ? 0 : 1) | (m.shared ? 2 : 0);
@@ -45,29 +49,70 @@ function localEntries(types: readonly ValueType[]): number[][] {
   return runs.map((r) => [...unsigned(r.count), valueTypeByte(r.type)]);
 }
 
-function codeEntry(f: WasmFunction): number[] {
-  const body = [...vector(localEntries(f.locals)), ...f.code.flatMap(encode), 0x0b];
-  return [...unsigned(body.length), ...body];
+/** Collects bytes without a copy for each part. */
+class Bytes {
+  #bytes = new Uint8Array(65_536);
+  #size = 0;
+
+  push(part: readonly number[] | Uint8Array): void {
+    if (this.#size + part.length > this.#bytes.length) {
+      const wider = new Uint8Array(2 * (this.#size + part.length));
+      wider.set(this.#bytes.subarray(0, this.#size));
+      this.#bytes = wider;
+    }
+    this.#bytes.set(part, this.#size);
+    this.#size += part.length;
+  }
+
+  whole(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#size);
+  }
 }
 
-/** The module in the binary format. */
+/** The body of a function: locals and code, without its length. Equal functions have equal bodies. */
+export function functionBody(f: Pick<WasmFunction, "locals" | "code">): Uint8Array<ArrayBuffer> {
+  const out = new Bytes();
+  out.push(vector(localEntries(f.locals)));
+  for (const i of f.code) out.push(encode(i));
+  out.push([END]);
+  return out.whole();
+}
+
+const END = 0x0b;
+
+/** The module in the binary format. env.memory is its first import. */
 export function encodeModule(m: WasmModule): Uint8Array<ArrayBuffer> {
   const arities = [...new Set(m.functions.map((f) => f.params.length))];
   const i32 = valueTypeByte("i32");
   const types = arities.map((n) => [FUNCTION, ...unsigned(n), ...new Array<number>(n).fill(i32), 0]);
+  const clockType = [FUNCTION, 0, 1, valueTypeByte("f64")];
   const imports = [
     [...name("env"), ...name("memory"), IMPORT_MEMORY, ...limits(m.memory)],
     ...(m.scratch ? [[...name("env"), ...name("scratch"), IMPORT_GLOBAL, i32, 0]] : []),
+    ...(m.clock ? [[...name("env"), ...name("now"), IMPORT_FUNCTION, ...unsigned(arities.length)]] : []),
   ];
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, vector(types)),
-    ...section(2, vector(imports)),
-    ...section(3, vector(m.functions.map((f) => unsigned(arities.indexOf(f.params.length))))),
-    ...section(7, vector(m.functions.map((f, i) => [...name(f.name), 0, ...unsigned(i)]))),
-    ...section(10, vector(m.functions.map(codeEntry))),
-  ]);
+  const first = m.clock ? 1 : 0;
+  const exported = m.functions.flatMap((f, i) => (f.exported ? [[...name(f.name), 0, ...unsigned(first + i)]] : []));
+  const bodies = m.functions.map(functionBody);
+  const code = new Bytes();
+  code.push(unsigned(bodies.length));
+  for (const body of bodies) {
+    code.push(unsigned(body.length));
+    code.push(body);
+  }
+  const out = new Bytes();
+  out.push([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  out.push(section(1, vector(m.clock ? [...types, clockType] : types)));
+  out.push(section(2, vector(imports)));
+  out.push(section(3, vector(m.functions.map((f) => unsigned(arities.indexOf(f.params.length))))));
+  out.push(section(7, vector(exported)));
+  const codeBytes = code.whole();
+  out.push([CODE_SECTION, ...unsigned(codeBytes.length)]);
+  out.push(codeBytes);
+  return out.whole();
 }
+
+const CODE_SECTION = 10;
 
 function functionText(f: WasmFunction): string {
   const params = f.params.map((p) => ` (param $${p} i32)`).join("");
@@ -79,7 +124,7 @@ function functionText(f: WasmFunction): string {
     if (i.op === "block" || i.op === "loop" || i.op === "if" || i.op === "else") depth++;
     return line;
   });
-  return `  (func $${f.name} (export "${f.name}")${params}\n${locals}${lines.join("")}  )\n`;
+  return `  (func $${f.name}${f.exported ? ` (export "${f.name}")` : ""}${params}\n${locals}${lines.join("")}  )\n`;
 }
 
 /** The module in the text format, for people and goldens. */
@@ -87,5 +132,6 @@ export function moduleText(m: WasmModule): string {
   const { initial, maximum, shared } = m.memory;
   const memory = `  (import "env" "memory" (memory ${initial}${maximum === undefined ? "" : ` ${maximum}`}${shared ? " shared" : ""}))\n`;
   const scratch = m.scratch ? `  (import "env" "scratch" (global i32))\n` : "";
-  return `(module\n${memory}${scratch}${m.functions.map(functionText).join("")})\n`;
+  const clock = m.clock ? `  (import "env" "now" (func $now (result f64)))\n` : "";
+  return `(module\n${memory}${scratch}${clock}${m.functions.map(functionText).join("")})\n`;
 }

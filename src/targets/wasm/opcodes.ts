@@ -1,10 +1,11 @@
 import { invariant } from "../../util/errors.ts";
 import { unsigned } from "./bytes.ts";
 
-/** Opcodes by name, in runs of consecutive numbers: prefix byte (0 for none), first number, names. WebAssembly core specification 2.0, section 5.4. */
+/** Opcodes by name, in runs of consecutive numbers: prefix byte (0 for none), first number, names. WebAssembly core specification 3.0, section 5.4. */
 const RUNS: readonly (readonly [prefix: number, first: number, names: string])[] = [
   [0, 0x2, "block loop if else"],
   [0, 0xb, "end br br_if"],
+  [0, 0x10, "call"],
   [0, 0x1a, "drop select"],
   [0, 0x20, "local.get local.set local.tee global.get"],
   [0, 0x28, "i32.load i64.load f32.load f64.load i32.load8_s i32.load8_u i32.load16_s i32.load16_u"],
@@ -17,7 +18,11 @@ const RUNS: readonly (readonly [prefix: number, first: number, names: string])[]
   [0, 0x6a, "i32.add i32.sub i32.mul i32.div_s i32.div_u i32.rem_s i32.rem_u i32.and i32.or i32.xor i32.shl i32.shr_s i32.shr_u"],
   [0, 0x7c, "i64.add i64.sub i64.mul i64.div_s i64.div_u i64.rem_s i64.rem_u i64.and i64.or i64.xor i64.shl i64.shr_s i64.shr_u"],
   [0, 0x8b, "f32.abs f32.neg f32.ceil f32.floor f32.trunc f32.nearest f32.sqrt f32.add f32.sub f32.mul f32.div"],
-  [0, 0x99, "f64.abs f64.neg f64.ceil f64.floor f64.trunc f64.nearest f64.sqrt f64.add f64.sub f64.mul f64.div"],
+  [
+    0,
+    0x99,
+    "f64.abs f64.neg f64.ceil f64.floor f64.trunc f64.nearest f64.sqrt f64.add f64.sub f64.mul f64.div f64.min f64.max f64.copysign",
+  ],
   [0, 0xa7, "i32.wrap_i64"],
   [0, 0xac, "i64.extend_i32_s i64.extend_i32_u"],
   [
@@ -75,6 +80,8 @@ const RUNS: readonly (readonly [prefix: number, first: number, names: string])[]
     0xf6,
     "f64x2.pmin f64x2.pmax i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u f32x4.convert_i32x4_s f32x4.convert_i32x4_u i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u",
   ],
+  [0xfd, 0x105, "f32x4.relaxed_madd"],
+  [0xfd, 0x107, "f64x2.relaxed_madd"],
 ];
 
 const OPCODES: ReadonlyMap<string, readonly [prefix: number, code: number]> = new Map(

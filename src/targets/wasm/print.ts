@@ -6,7 +6,8 @@ import { legalize } from "../../loop/legalize/index.ts";
 import { rangeOf } from "../../loop/simplify.ts";
 import type { Expr, For, Func, Stmt, StmtTable } from "../../loop/types.ts";
 import { address } from "./address.ts";
-import { WASM_CAPABILITIES } from "./capabilities.ts";
+import type { Capabilities } from "../../loop/legalize/capabilities.ts";
+import { RELAXED_CAPABILITIES, WASM_CAPABILITIES } from "./capabilities.ts";
 import { Emitter, valueType } from "./emitter.ts";
 import { emit } from "./expr.ts";
 import { hoistAddresses } from "./hoist.ts";
@@ -17,6 +18,8 @@ import { unrollLoops } from "./unroll.ts";
 export interface WasmOptions {
   /** The memory that the module imports as env.memory; one page without a maximum by default. */
   readonly memory?: MemoryLimits;
+  /** Whether relaxed vector instructions may be used. */
+  readonly relaxed?: boolean;
 }
 
 const STORES: Record<string, string> = {
@@ -128,15 +131,23 @@ const stmtTable: StmtTable<void, [Emitter]> = {
   prefetch: () => undefined,
 };
 
-function lower(f: Func): { readonly fn: WasmFunction; readonly scratch: number } {
-  const { func: legal, indices } = hoistAddresses(legalize(unrollLoops(f), WASM_CAPABILITIES));
+/** A kernel's function, and the bytes of scratch memory that it needs. */
+export interface PrintedKernel {
+  readonly fn: WasmFunction;
+  readonly scratch: number;
+}
+
+/** Legalises a kernel for the capabilities and prints it. */
+export function printKernel(f: Func, capabilities: Capabilities = WASM_CAPABILITIES): PrintedKernel {
+  const { func: legal, indices } = hoistAddresses(legalize(unrollLoops(f), capabilities));
   const m = new Emitter(legal.params, indices, emit);
   body(m, legal.body);
-  return { fn: { name: f.name, params: legal.params.map((p) => p.name), locals: m.locals, code: m.code }, scratch: m.scratchPeak };
+  const fn = { name: f.name, params: legal.params.map((p) => p.name), locals: m.locals, code: m.code, exported: true };
+  return { fn, scratch: m.scratchPeak };
 }
 
 function moduleOf(funcs: readonly Func[], options: WasmOptions): { readonly module: WasmModule; readonly scratch: number } {
-  const lowered = funcs.map(lower);
+  const lowered = funcs.map((f) => printKernel(f, options.relaxed ? RELAXED_CAPABILITIES : WASM_CAPABILITIES));
   const scratch = Math.max(0, ...lowered.map((l) => l.scratch));
   return { module: { memory: options.memory ?? { initial: 1 }, scratch: scratch > 0, functions: lowered.map((l) => l.fn) }, scratch };
 }

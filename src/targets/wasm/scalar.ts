@@ -100,14 +100,7 @@ export const scalarTable: ExprTable<void, [Emitter]> = {
     if (e.a.type.lanes > 1) extractLane(m, e.type.dtype, 0);
     else reinterpret(m, e.a.type.dtype, e.type.dtype);
   },
-  fma: (e, m) => {
-    const type = valueType(e.type);
-    m.value(e.a);
-    m.value(e.b);
-    m.op(`${type}.mul`);
-    m.value(e.c);
-    m.op(`${type}.add`);
-  },
+  fma: () => invariant(false, "fma of scalars is legalised"),
   dot4: (e, m) => scalarDot4(m, e),
   broadcast: (e, m) => m.value(e.a),
   shuffle: (e, m) => emitShuffle(m, e),

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { kernels, type Kernel } from "../../../test/generators/loop.ts";
-import { DTYPES, type DType, type TypedArray } from "../../tensor/dtype.ts";
+import { DTYPES, is64, type DType, type TypedArray } from "../../tensor/dtype.ts";
+import { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "../../tensor/half.ts";
 import { add, binary, cast, constant, fma, indexVar, int, load, mul, typeOf, unary, variable } from "../../loop/expr.ts";
 import { interpret } from "../../loop/interpret/interpret.ts";
 import { funcText } from "../../loop/print.ts";
@@ -43,7 +44,10 @@ function bothWays(
   const func: Func = { name: "k", params: [bx, bz, by], body };
   const fill = (values: readonly number[]): TypedArray => {
     const data = array(dtype, 16);
-    data.forEach((_: number | bigint, n: number) => (data[n] = values[n % values.length] ?? 0));
+    data.forEach(
+      (_: number | bigint, n: number) =>
+        (data[n] = is64(dtype) ? BigInt(values[n % values.length] ?? 0) : (values[n % values.length] ?? 0)),
+    );
     return data;
   };
   const [want, got] = [array(out, 16), array(out, 16)];
@@ -56,6 +60,23 @@ describe("what random kernels leave out", () => {
   test.each([1, 4])("division by zero and of the least integer does not trap, lanes %i", (lanes) => {
     for (const op of ["div", "mod"] as const) {
       const [got, want] = bothWays("int32", "int32", lanes, [-(2 ** 31), 7, -7, 0], [-1, 0, 2, 0], (a, b) => binary(op, a, b));
+      expect(got).toEqual(want);
+    }
+  });
+
+  test.each(["float32", "float64"] as const)("the remainder of %s is exact, for numbers of all sizes", (dtype) => {
+    const tiny = dtype === "float32" ? 2 ** -149 : 2 ** -1074;
+    const xs = [5.3, -5.3, 3e38, 1, -0, 0, 7.5, Infinity, NaN, 6, tiny, 1e30, -1e-30, 2, 2 ** 24 + 1, 12];
+    const ys = [2, 2, 3e-38, Infinity, 2, 0, -2.5, 2, 1, -3, tiny, 7, 3e-31, tiny, 3, 4];
+    const [got, want] = bothWays(dtype, dtype, 1, xs, ys, (a, b) => binary("mod", a, b));
+    expect(got).toEqual(want);
+  });
+
+  test("powers of integers, also with negative exponents", () => {
+    const xs = [2, -3, 0, 1, -1, -1, 7, 10, 3, 0, 2, 5, 1, -2, 9, 0];
+    const ys = [10, 3, 0, -5, -3, -2, -1, 9, 0, -0, 30, 2, 0, 31, 1, 5];
+    for (const dtype of ["int32", "int64"] as const) {
+      const [got, want] = bothWays(dtype, dtype, 1, xs, ys, (a, b) => binary("pow", a, b));
       expect(got).toEqual(want);
     }
   });
@@ -92,9 +113,31 @@ describe("what random kernels leave out", () => {
   });
 });
 
-test("a dtype without a WebAssembly type is refused by name", () => {
-  const [x, y] = [buffer("x", "float16", 4, "read"), buffer("y", "float16", 4, "write")];
-  expect(() => printWasm([{ name: "k", params: [x, y], body: [store(y, int(0), load(x, int(0)))] }])).toThrow(/no type for float16/);
+/** Every bit pattern of float16, and float32 numbers at and around every rounding boundary between neighbours. */
+test.each(["float16", "bfloat16"] as const)("%s is widened and rounded as the definition says", (half) => {
+  const [x, f, y, z] = [
+    buffer("x", half, 65536, "read"),
+    buffer("f", "float32", 65536 * 3, "read"),
+    buffer("y", "float32", 65536, "write"),
+    buffer("z", half, 65536 * 3, "write"),
+  ];
+  const body = [
+    forLoop(i, 65536, [store(y, i, cast(load(x, i), "float32"))]),
+    forLoop(i, 65536 * 3, [store(z, i, cast(load(f, i), half))]),
+  ];
+  const func: Func = { name: "k", params: [x, f, y, z], body };
+  const fromBits = half === "float16" ? fromFloat16 : fromBFloat16;
+  const toBits = half === "float16" ? toFloat16 : toBFloat16;
+  const bits = Uint16Array.from({ length: 65536 }, (_, n) => n);
+  const numbers = Float32Array.from({ length: 65536 * 3 }, (_, n) => {
+    const middle = Math.fround((fromBits(n % 65536) + fromBits((n + 1) % 65536)) / 2);
+    const nudge = n < 65536 ? 0 : n < 131072 ? 1e-7 : -1e-7;
+    return middle * (1 + nudge);
+  });
+  const [widened, rounded] = [new Float32Array(65536), new Uint16Array(65536 * 3)];
+  loadWasm([func]).call("k", [bits, numbers, widened, rounded]);
+  expect(widened.findIndex((v, n) => !Object.is(v, fromBits(n)))).toBe(-1);
+  expect(rounded.findIndex((v, n) => v !== toBits(numbers[n] ?? 0))).toBe(-1);
 });
 
 test("scratch memory is imported only when a kernel allocates", () => {

@@ -1,0 +1,72 @@
+/** A worker thread that runs an engine's WebAssembly off the event loop. */
+import { Worker } from "node:worker_threads";
+import { HoneError } from "../../util/errors.ts";
+import type { Lane, WasmPlatform } from "../core/wasm/backend.ts";
+import { trapped, type EngineCall, type ThreadInit } from "../core/wasm/engine.ts";
+
+/** As text and not a file, so that it is there however hone was bundled. It answers undefined, or what was thrown. */
+const PROGRAM = `
+const { parentPort, workerData } = require("node:worker_threads");
+const { module, memory, scratch } = workerData;
+const env = { memory, scratch, now: () => performance.now() * 1e6 };
+const { exports } = new WebAssembly.Instance(module, { env });
+parentPort.on("message", ({ run, args }) => {
+  try {
+    exports[run](...args);
+    parentPort.postMessage(undefined);
+  } catch (error) {
+    parentPort.postMessage(String(error));
+  }
+});
+`;
+
+interface Pending {
+  readonly resolve: () => void;
+  readonly reject: (error: HoneError) => void;
+}
+
+class WorkerLane implements Lane {
+  readonly #worker: Worker;
+  #pending: Pending | undefined;
+
+  constructor(init: ThreadInit) {
+    // Loaders of the program around it, such as those of a test runner, are not for this thread.
+    this.#worker = new Worker(PROGRAM, { eval: true, workerData: init, execArgv: [], name: "hone" });
+    this.#worker.unref();
+    this.#worker.on("message", (failure: string | undefined) => {
+      this.#settle(failure === undefined ? undefined : trapped(failure));
+    });
+    this.#worker.on("error", (cause) => {
+      this.#settle(new HoneError("engine.load", `the engine's thread failed: ${cause.message}`, { cause }));
+    });
+    this.#worker.on("exit", () => {
+      this.#settle(new HoneError("engine.closed", "the engine's thread ended"));
+    });
+  }
+
+  run(call: EngineCall): Promise<void> {
+    // The process stays while a run is under way, and only then.
+    this.#worker.ref();
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject };
+      this.#worker.postMessage(call);
+    });
+  }
+
+  close(): void {
+    void this.#worker.terminate();
+  }
+
+  #settle(failure: HoneError | undefined): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    this.#worker.unref();
+    if (failure === undefined) pending?.resolve();
+    else pending?.reject(failure);
+  }
+}
+
+export const nodePlatform: WasmPlatform = {
+  startLane: (init) => new WorkerLane(init),
+  newMemory: (bytes) => Buffer.allocUnsafeSlow(bytes).buffer,
+};

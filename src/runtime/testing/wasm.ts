@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import { packEngine, type PackOptions } from "../../compiler/pack.ts";
+import { compileWasm } from "../../compiler/wasm.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { opBuilder } from "../../ops/index.ts";
+import { sym } from "../../tensor/dim.ts";
+import { tensor } from "../../tensor/tensor.ts";
+
+/** Deterministic numbers in [-1, 1). */
+export const numbers = (count: number, seed: number): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length: count }, (_, i) => ((Math.imul(i + seed, 2654435761) >>> 0) % 4096) / 2048 - 1);
+
+/** A convolution of 3 to 8 channels with bias and ReLU, whose rows are a symbol, and the mean of each channel. */
+export function convGraph(): Graph {
+  const b = opBuilder("conv");
+  const x = b.input("x", "float32", [1, 3, sym("rows"), 8]);
+  const w = b.constant(tensor("float32", [8, 3, 3, 3], numbers(8 * 27, 1)), "w");
+  const bias = b.constant(tensor("float32", [8], numbers(8, 2)), "bias");
+  const y = b.op("relu", [b.op("conv", [x, w, bias], { pads: [1, 1, 1, 1] }, { name: "conv" })], {}, { name: "relu" });
+  b.output(y, "y");
+  return b.finish();
+}
+
+const OPTIONS: PackOptions = { modelHash: "0".repeat(64), format: "onnx", build: {} };
+
+/** {@link convGraph} as an engine with WebAssembly only, for 8 and for 12 rows. */
+export function convEngine(): Uint8Array {
+  const profiles = [8, 12].map((rows) => ({ x: [1, 3, rows, 8] }));
+  return packEngine(compileWasm(convGraph(), { profiles }), OPTIONS, (bytes) => createHash("sha256").update(bytes).digest("hex"));
+}
