@@ -2,19 +2,20 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { compileGraph, type GraphOptions } from "../../src/compiler/compile.ts";
-import type { Pointer, Program } from "../../src/compiler/program.ts";
+import type { Program } from "../../src/compiler/program.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/loop/interpret/interpret.ts";
 import { legalize } from "../../src/loop/legalize/index.ts";
+import { mapSteps, runSteps, type Pointer } from "../../src/loop/program.ts";
 import type { Machine } from "../../src/loop/machine.ts";
 import type { Buffer, Func } from "../../src/loop/types.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import { loadHost } from "../../src/runtime/node/host.ts";
 import { C_CAPABILITIES } from "../../src/targets/c/capabilities.ts";
 import { C_MACHINES, chooseMachine, type CMachine } from "../../src/targets/c/machines.ts";
+import { programText } from "../../src/targets/c/engine.ts";
 import { printC } from "../../src/targets/c/print.ts";
-import { memoryType } from "../../src/targets/c/types.ts";
-import { loadWasm } from "../../src/targets/testing/wasm.ts";
+import { runWasmProgram } from "../../src/targets/testing/wasm.ts";
 import { DTYPES, type TypedArray } from "../../src/tensor/dtype.ts";
 import { zeros, type Tensor } from "../../src/tensor/tensor.ts";
 import { cpuFeatures } from "../../src/toolchain/cpu.ts";
@@ -87,13 +88,24 @@ export function runProgram(
     const [memory, offset] = bytesOf(p);
     return new DTYPES[b.dtype].array(memory.buffer, memory.byteOffset + offset, b.length);
   };
-  program.calls.forEach(({ func, pointers }, n) => {
+  const scalar = <T extends TypedArray>(p: Pointer, type: new (buffer: ArrayBufferLike, at: number, length: number) => T): T => {
+    const [memory, offset] = bytesOf(p);
+    return new type(memory.buffer, memory.byteOffset + offset, 1);
+  };
+  const scalars = {
+    bool: (p: Pointer) => scalar(p, Uint8Array)[0] !== 0,
+    int64: (p: Pointer) => scalar(p, BigInt64Array)[0] ?? 0n,
+    setInt64: (p: Pointer, value: bigint) => void scalar(p, BigInt64Array).fill(value),
+  };
+  const ended = runSteps(program.steps, scalars, (n) => {
+    const { func, pointers } = must(program.calls[n], "call");
     exec(
       func,
       func.params.map((b, i) => view(b, must(pointers[i], "pointer"))),
       n,
     );
   });
+  if (!ended) throw new HoneError("engine.loop", "a loop did not end");
 }
 
 /** The passes, the schedules and the legalised kernels, interpreted: every access checked. */
@@ -118,24 +130,21 @@ export function scheduledBackend(machine: Machine, schedule: "auto" | "naive" = 
     );
 }
 
-/** Through the WebAssembly printer: the kernels of a case in one module, which JavaScript calls one after another. */
+/** Through the WebAssembly printer: each case as the module that its engine would have. */
 export function wasmBackend(schedule: "auto" | "naive" = "auto"): Backend {
   const machine: Machine = { lanes: 4, registers: 16 };
   return (cases) =>
     Promise.resolve(
       cases.map((c) =>
         attempt(() => {
-          const program = compiled(c, { machine, schedule });
-          const outputs = outputsOf(c, program.program);
-          const funcs = program.program.calls.map(({ func }, k) => ({ ...func, name: `k${k}` }));
-          const loaded = loadWasm(funcs);
-          runProgram(
+          const { program, weights } = compiled(c, { machine, schedule });
+          const outputs = outputsOf(c, program);
+          runWasmProgram(
             program,
+            program.arenaBytes,
+            weights,
             feedsOf(c),
             outputs.map((t) => t.data),
-            (_, args, k) => {
-              loaded.call(`k${k}`, args);
-            },
           );
           return { outputs };
         }),
@@ -159,16 +168,10 @@ const ENTRY = (i: number): string =>
   `int hone_run_${i}(const uint8_t* weights, uint8_t* arena, const void* const* inputs, void* const* outputs)`;
 
 function entryText(index: number, { program }: Compiled, base: number, names: readonly string[]): string {
-  const calls = program.calls.map(({ func, pointers }, k) => {
-    const args = func.params.map((b, i) => {
-      const p = must(pointers[i], "pointer");
-      const type = `(${b.access === "read" ? "const " : ""}${memoryType(b.dtype)}*)`;
-      if ("index" in p) return `${type}${p.from}s[${p.index}]`;
-      return p.from === "weights" ? `${type}(weights + ${base + p.offset})` : `${type}(arena + ${p.offset})`;
-    });
-    return `  ${names[k] ?? ""}(${args.join(", ")});\n`;
-  });
-  return `__attribute__((visibility("default"))) ${ENTRY(index)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${calls.join("")}  return 0;\n}\n\n`;
+  const moved = (p: Pointer): Pointer => (p.from === "weights" ? { ...p, offset: base + p.offset } : p);
+  const calls = program.calls.map((c) => ({ func: c.func, pointers: c.pointers.map(moved) }));
+  const text = programText({ calls, steps: mapSteps(program.steps, moved) }, names);
+  return `__attribute__((visibility("default"))) ${ENTRY(index)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${text}  return 0;\n}\n\n`;
 }
 
 interface Unit {

@@ -18,18 +18,23 @@ export class ImportBuilder {
   readonly #known = new Map<Value, Tensor>();
 
   constructor(name: string) {
-    this.#builder = new GraphBuilder(name, (op, inputs, attrs, outputs) => {
+    this.#builder = new GraphBuilder(name, (op, inputs, attrs, outputs, regions) => {
       const informed = inputs.map((v) => {
         const data = v && this.known(v);
         return v && data ? { ...v, data } : v;
       });
-      return getOp(op).infer(informed, attrs, outputs);
+      return getOp(op).infer(informed, attrs, outputs, regions);
     });
   }
 
   /** What a value holds, when it is constant or follows from small constants. */
   known(value: Value): Tensor | undefined {
     return value.data ?? this.#known.get(value);
+  }
+
+  /** Says what a value will hold, where that follows from outside the graph. */
+  inform(value: Value, data: Tensor): void {
+    this.#known.set(value, data);
   }
 
   input(name: string, dtype: DType, shape: Shape): Value {
@@ -48,7 +53,7 @@ export class ImportBuilder {
     options: NodeOptions & { readonly name: string },
   ): readonly Value[] {
     const outputs = this.#builder.ops(op, inputs, attrs, options);
-    const node = { op, name: options.name, inputs, outputs, attrs, origin: [] };
+    const node = { op, name: options.name, inputs, outputs, attrs, origin: [], ...(options.regions ? { regions: options.regions } : {}) };
     const results = foldNode(node, (v) => this.#small(v), outputs, MAX_KNOWN);
     results?.forEach((data, i) => {
       const value = outputs[i];

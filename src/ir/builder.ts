@@ -4,7 +4,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { locate, must } from "../util/errors.ts";
 import { makeConstant, makeValue, type Attrs, type Graph, type Node, type Value, type ValueType } from "./graph.ts";
 
-export type Infer = (op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number) => readonly ValueType[];
+export type Infer = (
+  op: string,
+  inputs: readonly (Value | undefined)[],
+  attrs: Attrs,
+  outputs: number,
+  regions: readonly Graph[],
+) => readonly ValueType[];
 
 export interface NodeOptions {
   readonly name?: string;
@@ -12,6 +18,7 @@ export interface NodeOptions {
   readonly origin?: readonly string[];
   /** How many outputs, when more than one. */
   readonly outputs?: number;
+  readonly regions?: readonly Graph[];
 }
 
 /** Builds a graph in topological order; every node's output types are inferred as it is added. */
@@ -44,7 +51,8 @@ export class GraphBuilder {
       const named = options.outputNames?.[i] ?? "";
       return makeValue(named || (i === 0 ? name : `${name}:${i}`), type);
     });
-    this.#nodes.push({ op, name, inputs, outputs, attrs, origin: options.origin ?? (options.name ? [options.name] : []) });
+    const origin = options.origin ?? (options.name ? [options.name] : []);
+    this.#nodes.push({ op, name, inputs, outputs, attrs, origin, ...(options.regions ? { regions: options.regions } : {}) });
     return outputs;
   }
 
@@ -64,7 +72,7 @@ export class GraphBuilder {
 
   #types(op: string, node: string, inputs: readonly (Value | undefined)[], attrs: Attrs, options: NodeOptions): readonly ValueType[] {
     try {
-      return this.#infer(op, inputs, attrs, options.outputs ?? 1);
+      return this.#infer(op, inputs, attrs, options.outputs ?? 1, options.regions ?? []);
     } catch (error) {
       throw locate(error, { node, op });
     }

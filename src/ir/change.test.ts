@@ -120,6 +120,23 @@ describe("walks", () => {
 });
 
 describe("verify", () => {
+  test("a region reads nothing from outside but what it is handed", () => {
+    const graph = parse(`%y = a(%x) regions [graph "r"(%v: float32[2]) -> (%w) { %w = b(%v) }]`, "%y");
+    verifyGraph(graph, infer);
+    const [node] = graph.nodes;
+    const [region] = node?.regions ?? [];
+    if (!node || !region) throw new Error("a node with a region");
+    const broken = { ...region, nodes: region.nodes.map((n) => ({ ...n, inputs: graph.inputs })) };
+    expect(() => verifyGraph({ ...graph, nodes: [{ ...node, regions: [broken] }] }, infer)).toThrow(
+      expect.objectContaining({
+        problems: [
+          expect.objectContaining({ message: "in the region r of y: the node w reads x, which nothing before it makes" }),
+          expect.anything(),
+        ],
+      }),
+    );
+  });
+
   const problems = (graph: Graph): string[] => {
     try {
       verifyGraph(graph, infer);

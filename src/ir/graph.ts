@@ -31,6 +31,12 @@ export interface Node {
   readonly attrs: Attrs;
   /** Names of the nodes of the original model that this one stands for. */
   readonly origin: readonly string[];
+  /**
+   * The bodies of control flow. A region is a graph of its own: what it uses from outside it is handed through inputs, so that
+   * whatever holds of graphs, and whatever works on them, holds of and works on regions. How the node's inputs and outputs
+   * meet the region's is the op's to say (src/ops/control.ts).
+   */
+  readonly regions?: readonly Graph[];
 }
 
 /** A data-flow graph in SSA form; `nodes` is in topological order. Immutable: a patch makes a new one. */

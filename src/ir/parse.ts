@@ -8,6 +8,7 @@
  *       %y = conv(%x, %w, _) {strides=[2, 2], group=1} : float32[n,8,4,4]@c8 @ "Conv_0" from ["Conv_0", "Relu_1"]
  *     }
  *
+ * A node with bodies ends in `regions [graph "then"(…) -> (…) {…}, …]`; names in a region are its own.
  * `_` is an absent optional input. After `@` stands the node's name, after `from` the nodes of the model that it stands for.
  * Types of node outputs may be left out when the caller hands in `infer`.
  */
@@ -31,19 +32,24 @@ export interface ParseOptions {
 type Typed = ValueType & { readonly layout: Layout };
 /** Elements of a constant in text; more would be by hash. */
 const ELEMENT_LIMIT = 1 << 24;
+/** Of regions in regions. */
+const MAX_DEPTH = 64;
 
 class Parser {
   readonly #scan: Scanner;
   readonly #options: ParseOptions;
   readonly #values = new Map<string, Value>();
+  readonly #depth: number;
 
-  constructor(text: string, options: ParseOptions) {
-    this.#scan = new Scanner(text);
+  constructor(scan: Scanner, options: ParseOptions, depth = 0) {
+    this.#scan = scan;
     this.#options = options;
+    this.#depth = depth;
   }
 
   graph(): Graph {
     const scan = this.#scan;
+    if (this.#depth > MAX_DEPTH) throw scan.fail("the regions are nested too deeply");
     scan.expect("graph");
     const name = scan.takeKind("string", "the graph's name");
     const inputs = scan.list("(", ")", () => {
@@ -60,7 +66,6 @@ class Parser {
       const node = this.#statement();
       if (node) nodes.push(node);
     }
-    scan.takeKind("end", "the end of the text");
     return { name, inputs, nodes, outputs: names.map(({ name: output, at }) => this.#value(output, at)) };
   }
 
@@ -77,13 +82,22 @@ class Parser {
     const op = scan.takeKind("name", "an op");
     const inputs = scan.list("(", ")", () => (scan.skip("_") ? undefined : this.#value(scan.token.text, scan.token.at, true)));
     const attrs = scan.is("{") ? this.#attrs() : {};
-    const types = scan.skip(":") ? this.#types() : this.#inferred(op, inputs, attrs, names.length, at);
+    const written = scan.skip(":") ? this.#types() : undefined;
+    const origin = this.#origin(names[0] ?? op);
+    const regions = this.#regions();
+    const types = written ?? this.#inferred(op, inputs, attrs, names.length, regions, at);
     if (types.length !== names.length) throw scan.fail(`${names.length} outputs have ${types.length} types`, at);
     const outputs = names.map((n, i) => {
       const type = must(types[i], "type");
       return this.#define(makeValue(n, type, type.layout));
     });
-    return { op, inputs, outputs, attrs, ...this.#origin(names[0] ?? op) };
+    return { op, inputs, outputs, attrs, ...origin, ...(regions.length > 0 ? { regions } : {}) };
+  }
+
+  #regions(): readonly Graph[] {
+    const scan = this.#scan;
+    if (!scan.skip("regions")) return [];
+    return scan.list("[", "]", () => new Parser(scan, this.#options, this.#depth + 1).graph());
   }
 
   #origin(fallback: string): Pick<Node, "name" | "origin"> {
@@ -94,10 +108,17 @@ class Parser {
     return { name, origin };
   }
 
-  #inferred(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number, at: number): readonly Typed[] {
+  #inferred(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attrs: Attrs,
+    outputs: number,
+    regions: readonly Graph[],
+    at: number,
+  ): readonly Typed[] {
     if (!this.#options.infer) throw this.#scan.fail("expected : and the types of the outputs");
     try {
-      return this.#options.infer(op, inputs, attrs, outputs).map((type) => ({ ...type, layout: PLAIN }));
+      return this.#options.infer(op, inputs, attrs, outputs, regions).map((type) => ({ ...type, layout: PLAIN }));
     } catch (error) {
       throw this.#scan.fail(error instanceof Error ? error.message : String(error), at);
     }
@@ -243,5 +264,8 @@ export function randomTensor(dtype: DType, dims: readonly number[], seed: number
 
 /** The graph that the text describes. Throws `text.parse` with line and column. */
 export function parseGraph(text: string, options: ParseOptions = {}): Graph {
-  return new Parser(text, options).graph();
+  const scan = new Scanner(text);
+  const graph = new Parser(scan, options).graph();
+  scan.takeKind("end", "the end of the text");
+  return graph;
 }

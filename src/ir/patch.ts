@@ -15,6 +15,7 @@ export interface PatchNodeOptions {
   /** The values of the old graph that the outputs stand for, in order; their names are taken over. */
   readonly replaces?: readonly (Value | undefined)[];
   readonly outputs?: number;
+  readonly regions?: readonly Graph[];
 }
 
 export class Patch {
@@ -52,12 +53,12 @@ export class Patch {
 
   /** Adds a node; gives its outputs. */
   ops(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}, options: PatchNodeOptions = {}): readonly Value[] {
-    const { replaces = [] } = options;
+    const { replaces = [], regions } = options;
     const name = options.name ?? (replaces.length > 0 ? this.anchor.name : `${this.anchor.name}/${op}`);
-    const outputs = this.#types(op, name, inputs, attrs, options.outputs ?? 1).map((type, i) =>
+    const outputs = this.#types(op, name, inputs, attrs, options).map((type, i) =>
       makeValue(replaces[i]?.name ?? (i === 0 ? name : `${name}:${i}`), type),
     );
-    this.#added.push({ op, name, inputs, outputs, attrs, origin: this.#origin });
+    this.#added.push({ op, name, inputs, outputs, attrs, origin: this.#origin, ...(regions ? { regions } : {}) });
     replaces.forEach((from, i) => {
       if (from) this.replace(from, must(outputs[i], `output ${i} of ${name}`));
     });
@@ -85,9 +86,21 @@ export class Patch {
     return applyPatches(graph, [this]);
   }
 
-  #types(op: string, node: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number): readonly ValueType[] {
+  /** Adds a node as it is: one that was copied from elsewhere. */
+  add(node: Node): this {
+    this.#added.push(node);
+    return this;
+  }
+
+  #types(
+    op: string,
+    node: string,
+    inputs: readonly (Value | undefined)[],
+    attrs: Attrs,
+    { outputs = 1, regions = [] }: PatchNodeOptions,
+  ): readonly ValueType[] {
     try {
-      return this.#infer(op, inputs, attrs, outputs);
+      return this.#infer(op, inputs, attrs, outputs, regions);
     } catch (error) {
       throw locate(error, { node, op });
     }

@@ -59,8 +59,13 @@ function attrText(attr: Attr): string {
 
 class Printer {
   readonly lines: string[] = [];
+  readonly #pad: string;
   readonly #names = new Map<Value, string>();
   readonly #taken = new Set<string>();
+
+  constructor(pad = "  ") {
+    this.#pad = pad;
+  }
 
   /** A unique name for the value, its own when that is free. */
   name(value: Value): string {
@@ -75,7 +80,7 @@ class Printer {
   }
 
   constant(value: Value, data: Tensor): void {
-    if (!this.#names.has(value)) this.lines.push(`  ${this.name(value)} = const ${typeText(value)} ${dataText(data)}`);
+    if (!this.#names.has(value)) this.lines.push(`${this.#pad}${this.name(value)} = const ${typeText(value)} ${dataText(data)}`);
   }
 
   node(node: Node): void {
@@ -85,7 +90,13 @@ class Printer {
     const outputs = node.outputs.map((v) => this.name(v)).join(", ");
     const types = node.outputs.map(typeText).join(", ");
     const attrsText = attrs.length > 0 ? ` {${attrs.join(", ")}}` : "";
-    this.lines.push(`  ${outputs} = ${node.op}(${inputs})${attrsText} : ${types}${originText(node)}`);
+    this.lines.push(`${this.#pad}${outputs} = ${node.op}(${inputs})${attrsText} : ${types}${originText(node)}${this.regions(node)}`);
+  }
+
+  regions({ regions = [] }: Node): string {
+    if (regions.length === 0) return "";
+    const pad = `${this.#pad}  `;
+    return ` regions [\n${regions.map((g) => `${pad}${graphText(g, pad)}`).join(",\n")}\n${this.#pad}]`;
   }
 }
 
@@ -97,13 +108,16 @@ function originText(node: Node): string {
   return ` @ ${JSON.stringify(node.name)} from [${node.origin.map((o) => JSON.stringify(o)).join(", ")}]`;
 }
 
-export function printGraph(graph: Graph): string {
-  const printer = new Printer();
+export const printGraph = (graph: Graph): string => `${graphText(graph, "")}\n`;
+
+/** Without the end of the last line; `pad` is before each line but the first. */
+function graphText(graph: Graph, pad: string): string {
+  const printer = new Printer(`${pad}  `);
   // Inputs and outputs first, so that they keep their names when inner values are called the same.
   const inputs = graph.inputs.map((v) => `${printer.name(v)}: ${typeText(v)}`).join(", ");
   const outputs = graph.outputs.map((v) => printer.name(v)).join(", ");
   for (const node of graph.nodes) printer.node(node);
-  return [`graph ${JSON.stringify(graph.name)}(${inputs}) -> (${outputs}) {`, ...printer.lines, "}", ""].join("\n");
+  return [`graph ${JSON.stringify(graph.name)}(${inputs}) -> (${outputs}) {`, ...printer.lines, `${pad}}`].join("\n");
 }
 
 /** The groups of a graph in the order in which they run: what each computes, reads and writes. */

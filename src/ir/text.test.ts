@@ -35,6 +35,29 @@ describe("the text of a graph", () => {
     expect(bindShape(graph.inputs[0]?.shape ?? [], bindings)).toEqual([4, 3, 6, 2]);
   });
 
+  test("regions have names of their own, and stand in other regions", () => {
+    const regions = `graph "g"(%c: bool[], %x: float32[2]) -> (%y) {
+  %y = if(%c, %x) : float32[2] regions [
+    graph "then"(%a: float32[2]) -> (%y) {
+      %half = const float32[1] = [0.5]
+      %y = mul(%a, %half) : float32[2] @ "m"
+    },
+    graph "else"(%x: float32[2]) -> (%y) {
+      %y = loop(_, _, %x) {carried=1} : float32[2] regions [
+        graph "body"(%i: int64[], %x: float32[2]) -> (%y) {
+          %y = exp(%x) : float32[2]
+        }
+      ]
+    }
+  ]
+}
+`;
+    expect(printGraph(parseGraph(regions))).toBe(regions);
+    const nested = (depth: number): string =>
+      depth === 0 ? "" : `graph "g"() -> () { %x = a() : bool[] regions [${nested(depth - 1) || 'graph "h"() -> () {}'}] }`;
+    expect(() => parseGraph(nested(1000))).toThrow("the regions are nested too deeply");
+  });
+
   test("keeps the bits of numbers", () => {
     const elements = parseGraph(text, { constant }).nodes[2]?.inputs.map((v) => v?.data?.data) ?? [];
     expect(elements[4]?.[0]).toBe(-9007199254740993n);

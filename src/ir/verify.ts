@@ -33,13 +33,22 @@ class Verifier {
   node(node: Node): void {
     if (node.outputs.length === 0) this.report(`the node ${node.name} has no output`);
     for (const value of node.inputs) if (value) this.readable(value, `the node ${node.name}`);
+    for (const region of node.regions ?? []) this.region(region, node);
     if (this.#infer) this.types(node, this.#infer);
     for (const value of node.outputs) this.define(value, `the node ${node.name}`);
   }
 
+  /** A region stands alone: only its inputs and constants come from outside. */
+  region(region: Graph, node: Node): void {
+    const inner = new Verifier(this.#infer);
+    inner.graph(region);
+    for (const { message, at } of inner.problems)
+      this.problems.push({ message: `in the region ${region.name} of ${node.name}: ${message}`, ...(at ? { at } : {}) });
+  }
+
   types(node: Node, infer: Infer): void {
     try {
-      const types = infer(node.op, node.inputs, node.attrs, node.outputs.length);
+      const types = infer(node.op, node.inputs, node.attrs, node.outputs.length, node.regions ?? []);
       if (types.length !== node.outputs.length)
         this.report(`${node.op} has ${types.length} outputs, the node ${node.outputs.length}`, node);
       node.outputs.forEach((value, i) => {
@@ -58,6 +67,17 @@ class Verifier {
       if (!(error instanceof HoneError)) throw error;
       this.report(error.message, node);
     }
+  }
+
+  graph(graph: Graph): void {
+    for (const value of graph.inputs) this.define(value, "the graph's inputs");
+    for (const node of graph.nodes) this.node(node);
+    for (const value of graph.outputs) {
+      if (value.data) this.report(`the output ${value.name} is constant: it needs an identity node`);
+      else this.readable(value, "the list of outputs");
+    }
+    this.unique(graph.inputs, "input");
+    this.unique(graph.outputs, "output");
   }
 
   unique(values: readonly Value[], what: string): void {
@@ -80,14 +100,7 @@ class Verifier {
  */
 export function verifyGraph(graph: Graph, infer?: Infer): void {
   const verifier = new Verifier(infer);
-  for (const value of graph.inputs) verifier.define(value, "the graph's inputs");
-  for (const node of graph.nodes) verifier.node(node);
-  for (const value of graph.outputs) {
-    if (value.data) verifier.report(`the output ${value.name} is constant: it needs an identity node`);
-    else verifier.readable(value, "the list of outputs");
-  }
-  verifier.unique(graph.inputs, "input");
-  verifier.unique(graph.outputs, "output");
+  verifier.graph(graph);
   const { problems } = verifier;
   if (problems.length > 0) throw new HoneError("graph.invalid", `the graph ${graph.name} is not well formed`, { problems });
 }

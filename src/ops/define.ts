@@ -2,7 +2,7 @@
 import { DTYPES, isFloat, isInteger, type DType } from "../tensor/dtype.ts";
 import { shapeText, sym, type Dim, type Shape } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Attrs, ValueType } from "../ir/graph.ts";
+import type { Attrs, Graph, ValueType } from "../ir/graph.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import { HoneError } from "../util/errors.ts";
 
@@ -49,6 +49,8 @@ export interface Traits {
   readonly alike?: readonly string[];
   /** The result has the input's elements in the same row-major order. */
   readonly view?: true;
+  /** It has regions, and is run by the program, not by a kernel: it has no nests. */
+  readonly control?: true;
 }
 
 /** The results and temporaries of one computation. */
@@ -77,7 +79,12 @@ export interface Op {
   readonly attrs: Attrs;
   readonly traits: Traits;
   /** Output types. Throws `graph.shape` when the operands do not fit. */
-  readonly infer: (inputs: readonly (Known | undefined)[], attrs: Attrs, outputs: number) => readonly ValueType[];
+  readonly infer: (
+    inputs: readonly (Known | undefined)[],
+    attrs: Attrs,
+    outputs: number,
+    regions?: readonly Graph[],
+  ) => readonly ValueType[];
   /** Structured loop nests that compute the outputs from static operands, in order. */
   readonly compute: (results: Results, inputs: readonly (Computed | undefined)[], attrs: Attrs) => readonly Nest[];
 }
@@ -167,6 +174,35 @@ export function defineOp<const I extends Record<string, InputSpec>, A extends At
         bindAttrs(name, defaults, attrs) as AttrsOf<A>,
       );
       return Array.isArray(nests) ? (nests as readonly Nest[]) : [nests as Nest];
+    },
+  };
+}
+
+interface ControlSpec<I extends Record<string, InputSpec>, A extends Attrs> {
+  readonly name: string;
+  readonly inputs: I;
+  readonly attrs: A;
+  /** How many regions there are. */
+  readonly regions: number;
+  readonly infer: (inputs: Named<I, Known>, attrs: AttrsOf<A>, regions: readonly Graph[], outputs: number) => readonly ValueType[];
+}
+
+/** Defines an op that the program runs: its meaning is that of its regions. */
+export function defineControl<const I extends Record<string, InputSpec>, A extends Attrs>(spec: ControlSpec<I, A>): Op {
+  const { name, inputs: schema, attrs: defaults } = spec;
+  return {
+    name,
+    inputs: schema,
+    attrs: defaults,
+    traits: { control: true },
+    infer: (inputs, attrs, outputs, regions = []) => {
+      if (regions.length !== spec.regions)
+        throw new HoneError("graph.invalid", `${name} has ${spec.regions} regions, got ${regions.length}`, { at: { op: name } });
+      const operands = bindInputs(name, schema, inputs) as Named<I, Known>;
+      return bounded(name, spec.infer(operands, bindAttrs(name, defaults, attrs) as AttrsOf<A>, regions, outputs));
+    },
+    compute: () => {
+      throw new HoneError("internal", `${name} is run by the program: it has no nests`, { at: { op: name } });
     },
   };
 }

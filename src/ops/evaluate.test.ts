@@ -50,7 +50,7 @@ describe("ops computed by hand", () => {
 
 describe("whole graphs", () => {
   const graph = parseGraph(`graph "g"(%x: float32[n,2]) -> (%y) { %h = const float32[] = [0.5] %m = mul(%x, %h) %y = relu(%m) }`, {
-    infer: (op, inputs, attrs, outputs) => getOp(op).infer(inputs, attrs, outputs),
+    infer: (op, inputs, attrs, outputs, regions) => getOp(op).infer(inputs, attrs, outputs, regions),
   });
 
   test("are computed for any value of their symbols", () => {

@@ -9,6 +9,7 @@ import type { DType } from "../tensor/dtype.ts";
 import { PLAIN } from "../tensor/layout.ts";
 import { elementCount, zeros, type Tensor } from "../tensor/tensor.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
+import { evaluateControl } from "./control.ts";
 import type { Computed } from "./define.ts";
 import { getOp } from "./index.ts";
 
@@ -45,10 +46,11 @@ class Arena {
  * operand can be evaluated. Throws `graph.shape` when the inputs do not fit.
  */
 export function evaluateNode(
-  node: Pick<Node, "op" | "name" | "inputs" | "outputs" | "attrs">,
+  node: Pick<Node, "op" | "name" | "inputs" | "outputs" | "attrs" | "regions">,
   inputs: readonly (Tensor | undefined)[],
 ): Tensor[] {
   try {
+    if (node.regions) return evaluateControl(node, inputs, evaluateRegion);
     return evaluateOp(node.op, inputs, node.attrs, node.outputs.length);
   } catch (error) {
     throw locate(error, { node: node.name, op: node.op });
@@ -100,7 +102,16 @@ function evaluateWithin(
 
 /** The outputs of a whole graph, by name. Throws `feeds.invalid` for missing or unfit feeds. */
 export function evaluateGraph(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  const known = new Map<Value, Tensor>(graph.inputs.map((input) => [input, checkedFeed(input, feeds[input.name])]));
+  const outputs = evaluateRegion(
+    graph,
+    graph.inputs.map((input) => checkedFeed(input, feeds[input.name])),
+  );
+  return Object.fromEntries(graph.outputs.map((v, i) => [v.name, must(outputs[i], v.name)]));
+}
+
+/** The outputs of a graph or region, in order. Types may be narrower than the graph's: a loop's values can change their shape. */
+function evaluateRegion(graph: Graph, inputs: readonly Tensor[]): Tensor[] {
+  const known = new Map<Value, Tensor>(graph.inputs.map((input, i) => [input, must(inputs[i], `input ${input.name}`)]));
   const valueOf = (v: Value): Tensor => must(v.data ?? known.get(v), `value ${v.name}`);
   for (const node of graph.nodes) {
     const results = evaluateNode(
@@ -109,7 +120,7 @@ export function evaluateGraph(graph: Graph, feeds: Readonly<Record<string, Tenso
     );
     node.outputs.forEach((v, i) => known.set(v, must(results[i], `output ${v.name}`)));
   }
-  return Object.fromEntries(graph.outputs.map((v) => [v.name, valueOf(v)]));
+  return graph.outputs.map(valueOf);
 }
 
 function checkedFeed(input: Value, feed: Tensor | undefined): Tensor {
@@ -140,6 +151,7 @@ export function foldNode(
   const sizes = types.map((v) => v.shape.reduce<number>((n, d) => (typeof d === "number" ? n * d : Infinity), 1));
   if (sizes.some((n) => n > limit)) return undefined;
   if (node.op === "shape") return foldShape(node);
+  if (node.regions) return undefined;
   const inputs = node.inputs.map((v) => v && known(v));
   if (inputs.some((t, i) => !t && node.inputs[i])) return undefined;
   try {

@@ -4,6 +4,7 @@ import { HoneError } from "../util/errors.ts";
 import * as binary from "./binary.ts";
 import * as bits from "./bits.ts";
 import * as convTranspose from "./conv-transpose.ts";
+import * as control from "./control.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
 import type { Op } from "./define.ts";
@@ -24,6 +25,7 @@ const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "co
 const families: readonly object[] = [
   unary,
   binary,
+  control,
   conv,
   gemm,
   reduce,
@@ -54,7 +56,7 @@ export function getOp(name: string): Op {
 
 /** A graph builder that infers every type as it goes. */
 export function opBuilder(name: string): GraphBuilder {
-  return new GraphBuilder(name, (op, inputs, attrs, outputs) => getOp(op).infer(inputs, attrs, outputs));
+  return new GraphBuilder(name, (op, inputs, attrs, outputs, regions) => getOp(op).infer(inputs, attrs, outputs, regions));
 }
 
 export type { Op, Traits } from "./define.ts";

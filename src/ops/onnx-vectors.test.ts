@@ -84,8 +84,9 @@ function judge(name: string): string | undefined {
   const data = join(at, "test_data_set_0");
   const initialized = new Set(model.graph?.initializer.map((t) => t.name));
   const inputs = (model.graph?.input ?? []).filter((v) => !initialized.has(v.name));
+  const tensors = inputs.every((v) => v.type?.tensorType);
   const protos = new Map(
-    inputs.flatMap(({ name: input }, i) => {
+    (tensors ? inputs : []).flatMap(({ name: input }, i) => {
       const pb = join(data, `input_${i}.pb`);
       return existsSync(pb) ? [[input, readOnnxTensor(readFileSync(pb), { file: pb })] as const] : [];
     }),

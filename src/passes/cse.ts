@@ -1,5 +1,6 @@
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { applyPatches, Patch } from "../ir/patch.ts";
+import { everywhere } from "../ir/regions.ts";
 import { shapeText } from "../tensor/dim.ts";
 import { must } from "../util/errors.ts";
 import { inferOp, type Pass } from "./pass.ts";
@@ -36,6 +37,7 @@ function shareEqual(graph: Graph): Graph {
   const seen = new Map<string, Node>();
   const patches: Patch[] = [];
   for (const node of graph.nodes) {
+    if (node.regions) continue;
     const attrs = JSON.stringify(Object.entries(node.attrs).sort(([a], [b]) => (a < b ? -1 : 1)));
     const key = `${node.op}|${attrs}|${node.outputs.length}|${node.inputs.map((v) => (v ? numbering.word(v) : "_")).join("|")}`;
     const first = seen.get(key);
@@ -57,5 +59,5 @@ function shareEqual(graph: Graph): Graph {
 export const cse: Pass = {
   name: "cse",
   reason: "computes equal things once; exporters repeat shape arithmetic and resizes",
-  run: shareEqual,
+  run: (graph) => everywhere(graph, shareEqual),
 };

@@ -1,8 +1,9 @@
+import { everywhere } from "../ir/regions.ts";
 import { neededNodes } from "../ir/walk.ts";
 import type { Pass } from "./pass.ts";
 
 export const deadCode: Pass = {
   name: "dead-code",
   reason: "drops what no output needs, so that the passes after it see real uses only",
-  run: (graph) => ({ ...graph, nodes: neededNodes(graph.nodes, graph.outputs) }),
+  run: (graph) => everywhere(graph, (g) => ({ ...g, nodes: neededNodes(g.nodes, g.outputs) })),
 };

@@ -12,7 +12,7 @@ const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.ev
 
 /** Whether the node writes its only result element by element in one last nest, so that an epilogue can follow. */
 function canLead(node: Node): boolean {
-  if (node.outputs.length !== 1 || getOp(node.op).traits.view) return false;
+  if (node.outputs.length !== 1 || getOp(node.op).traits.view || node.regions) return false;
   const { nests } = computeNode(node);
   const last = nests.at(-1);
   const out = nests.filter((n) => n.result.name === output(node).name);
@@ -97,7 +97,7 @@ export function fuse(graph: Graph): GroupedGraph {
   const uses = usesOf(graph);
   const taken = new Set<Node>();
   const groupAt = new Map<Node, Group>();
-  const isContraction = (node: Node): boolean => computeNode(node).nests.some((n) => n.kind === "contraction");
+  const isContraction = (node: Node): boolean => !node.regions && computeNode(node).nests.some((n) => n.kind === "contraction");
   const contractions = graph.nodes.filter(isContraction).reverse();
   for (const anchor of [...contractions, ...graph.nodes]) {
     if (taken.has(anchor)) continue;

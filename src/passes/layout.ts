@@ -66,7 +66,8 @@ function wantsBlocked(node: Node, v: Value, block: number): boolean {
 
 /** Whether a node with a plain result reads better from a plain input: views then cost nothing, and reductions run along rows. */
 function wantsPlain(node: Node): boolean {
-  return getOp(node.op).traits.view === true || computeNode(node).nests.some((n) => n.kind === "reduce");
+  // Regions begin and end with plain values.
+  return node.regions !== undefined || getOp(node.op).traits.view === true || computeNode(node).nests.some((n) => n.kind === "reduce");
 }
 
 /** Conversions between layouts, each made once, by identity nodes. */

@@ -1,5 +1,6 @@
 import type { Infer } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
+import { everywhere } from "../ir/regions.ts";
 import { rewrite, type Rule } from "../ir/rewrite.ts";
 import { getOp } from "../ops/index.ts";
 
@@ -12,9 +13,9 @@ export interface Pass {
 }
 
 /** Types by the op definitions. */
-export const inferOp: Infer = (op, inputs, attrs, outputs) => getOp(op).infer(inputs, attrs, outputs);
+export const inferOp: Infer = (op, inputs, attrs, outputs, regions) => getOp(op).infer(inputs, attrs, outputs, regions);
 
 /** A pass that runs rewrite rules to a fixpoint. */
 export function rulePass(name: string, reason: string, rules: readonly Rule[]): Pass {
-  return { name, reason, run: (graph) => rewrite(graph, rules, inferOp) };
+  return { name, reason, run: (graph) => everywhere(graph, (g) => rewrite(g, rules, inferOp)) };
 }

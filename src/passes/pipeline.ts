@@ -3,6 +3,7 @@ import type { Graph } from "../ir/graph.ts";
 import { HoneError, locate } from "../util/errors.ts";
 import { batchNormIntoConv } from "./batchnorm-into-conv.ts";
 import { constantFolding } from "./constant-folding.ts";
+import { controlFlow } from "./control-flow.ts";
 import { cse } from "./cse.ts";
 import { deadCode } from "./dead-code.ts";
 import { eliminate } from "./eliminate.ts";
@@ -17,6 +18,7 @@ export const PIPELINE: readonly Pass[] = [
   deadCode,
   inferShapes,
   constantFolding,
+  controlFlow,
   eliminate,
   cse,
   transposes,

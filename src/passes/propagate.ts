@@ -2,6 +2,7 @@
 import { makeConstant, makeValue, type Graph, type Node, type Value, type ValueType } from "../ir/graph.ts";
 import { dimText } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { changingInputs, regionInputs } from "../ops/control.ts";
 import { foldNode } from "../ops/evaluate.ts";
 import { locate, must } from "../util/errors.ts";
 import { inferOp } from "./pass.ts";
@@ -10,6 +11,9 @@ import { constantElements, elementsOf, symbolicShape, type Elements } from "./sy
 export interface PropagateOptions {
   /** New types for graph inputs. */
   readonly inputs?: ReadonlyMap<Value, ValueType>;
+  /** What is known of the values of graph inputs. */
+  readonly known?: ReadonlyMap<Value, Tensor>;
+  readonly elements?: ReadonlyMap<Value, Elements>;
   /** Values of more elements are not computed. */
   readonly limit: number;
   /** Whether computed values become constants; otherwise they only inform the types. */
@@ -36,6 +40,17 @@ class Propagation {
     return this.#values.get(v) ?? v;
   }
 
+  /** What the caller knows of an input; with `fold` its readers read a constant instead. */
+  input(v: Value): Value {
+    const next = this.retype(v, this.#options.inputs?.get(v) ?? v);
+    const tensor = this.#options.known?.get(v);
+    const elements = this.#options.elements?.get(v);
+    if (tensor) this.#known.set(next, tensor);
+    if (tensor && this.#options.fold && !this.#outputs.has(v)) this.#values.set(v, makeConstant(v.name, tensor, v.layout));
+    if (elements) this.#elements.set(next, elements);
+    return next;
+  }
+
   retype(v: Value, type: ValueType): Value {
     const next = sameType(v, type) ? v : makeValue(v.name, type, v.layout);
     this.#values.set(v, next);
@@ -45,10 +60,11 @@ class Propagation {
   visit(old: Node): void {
     const inputs = old.inputs.map((v) => v && this.value(v));
     const known = (v: Value): Tensor | undefined => v.data ?? this.#known.get(v);
-    const types = this.#types(old, inputs, known);
+    const regions = old.regions && this.#regions(old, old.regions, inputs, known);
+    const types = this.#types(old, inputs, known, regions);
     const outputs = old.outputs.map((v, i) => this.retype(v, must(types[i], `type of ${v.name}`)));
     const changed = inputs.some((v, i) => v !== old.inputs[i]) || outputs.some((v, i) => v !== old.outputs[i]);
-    const node = changed ? { ...old, inputs, outputs } : old;
+    const node = changed || regions ? { ...old, inputs, outputs, ...(regions ? { regions } : {}) } : old;
     this.#count(node);
     const results = foldNode(node, known, outputs, this.#options.limit);
     if (results) this.#learn(old, outputs, results);
@@ -56,10 +72,39 @@ class Propagation {
     if (!results || !this.#options.fold || old.outputs.some((v) => this.#outputs.has(v))) this.nodes.push(node);
   }
 
-  #types(node: Node, inputs: readonly (Value | undefined)[], known: (v: Value) => Tensor | undefined): readonly ValueType[] {
+  /** The regions, with what is known here of the values they are handed. What a loop changes keeps its type, and is not known. */
+  #regions(
+    node: Node,
+    regions: readonly Graph[],
+    inputs: readonly (Value | undefined)[],
+    known: (v: Value) => Tensor | undefined,
+  ): readonly Graph[] {
+    const from = regionInputs({ op: node.op, inputs });
+    const steady = changingInputs(node);
+    return regions.map((region) => {
+      const options = { inputs: new Map<Value, ValueType>(), known: new Map<Value, Tensor>(), elements: new Map<Value, Elements>() };
+      region.inputs.forEach((input, i) => {
+        const value = from[i];
+        if (!value) return;
+        options.inputs.set(input, value);
+        const tensor = i < steady ? undefined : known(value);
+        const elements = i < steady ? undefined : this.#elementsOf(value);
+        if (tensor) options.known.set(input, tensor);
+        if (elements) options.elements.set(input, elements);
+      });
+      return propagate(region, { ...options, limit: this.#options.limit, fold: this.#options.fold });
+    });
+  }
+
+  #types(
+    node: Node,
+    inputs: readonly (Value | undefined)[],
+    known: (v: Value) => Tensor | undefined,
+    regions: readonly Graph[] = [],
+  ): readonly ValueType[] {
     try {
       const operands = inputs.map((v) => v && { name: v.name, layout: v.layout, dtype: v.dtype, shape: v.shape, ...data(known(v)) });
-      const types = inferOp(node.op, operands, node.attrs, node.outputs.length);
+      const types = inferOp(node.op, operands, node.attrs, node.outputs.length, regions);
       return types.map((type) => {
         if (type.shape.every((d) => typeof d === "number" || !d.text.includes("?"))) return type;
         const shape = symbolicShape(node, inputs, this.#elementsOf);
@@ -93,7 +138,7 @@ const data = (t: Tensor | undefined): { data?: Tensor } => (t ? { data: t } : {}
 
 export function propagate(graph: Graph, options: PropagateOptions): Graph {
   const walk = new Propagation(graph, options);
-  const inputs = graph.inputs.map((v) => walk.retype(v, options.inputs?.get(v) ?? v));
+  const inputs = graph.inputs.map((v) => walk.input(v));
   for (const node of graph.nodes) walk.visit(node);
   return { ...graph, inputs, nodes: walk.nodes, outputs: graph.outputs.map((v) => walk.value(v)) };
 }

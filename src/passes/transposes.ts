@@ -2,7 +2,8 @@
  * Transposes meet and cancel. Models from TFLite come with one before and one after each convolution; moved towards the
  * outputs through what does not care about the order of axes, all but the first and last of them vanish.
  */
-import { input, output, type Node, type Value } from "../ir/graph.ts";
+import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
+import { everywhere } from "../ir/regions.ts";
 import { rewrite, type RewriteContext, type Rule } from "../ir/rewrite.ts";
 import { isStatic } from "../tensor/dim.ts";
 import { findOp } from "../ops/index.ts";
@@ -115,9 +116,11 @@ const hoist: Rule = {
 export const transposes: Pass = {
   name: "transposes",
   reason: "models with channels last bring a pair of transposes for each convolution, which cancel",
-  run: (graph) => {
-    const sunk = rewrite(graph, [...ELIMINATION, merge, sink], inferOp);
-    const hoisted = rewrite(sunk, [...ELIMINATION, merge, hoist], inferOp);
-    return rewrite(hoisted, [...ELIMINATION, asReshape], inferOp);
-  },
+  run: (graph) => everywhere(graph, moved),
 };
+
+function moved(graph: Graph): Graph {
+  const sunk = rewrite(graph, [...ELIMINATION, merge, sink], inferOp);
+  const hoisted = rewrite(sunk, [...ELIMINATION, merge, hoist], inferOp);
+  return rewrite(hoisted, [...ELIMINATION, asReshape], inferOp);
+}

@@ -2,14 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { zeros } from "../tensor/tensor.ts";
-import { HoneError } from "../util/errors.ts";
+import { buildEngine } from "../compiler/node/build.ts";
+import { zeros, type Tensor } from "../tensor/tensor.ts";
+import { HoneError, must } from "../util/errors.ts";
 import type { Feeds } from "./core/types.ts";
 import { selectTarget, targetsFor } from "./core/select.ts";
 import { loadHost } from "./node/host.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
 import { buildHost } from "../toolchain/host.ts";
 import { PLATFORM, SLOW_C, haveCompiler, tinyEngine, tinyManifest, vector, type TinyOptions } from "./testing/tiny.ts";
+import { doublingGraph } from "./testing/wasm.ts";
 
 const compiler = await haveCompiler();
 const folder = mkdtempSync(join(tmpdir(), "hone-runtime-"));
@@ -99,6 +101,16 @@ describe.skipIf(!compiler)("a session", () => {
     for (let i = 0; i < 100; i++) await session.runInto(feeds, outputs);
     for (let i = 0; i < 100; i++) session.runIntoSync(feeds, outputs);
     expect(session.nativeStats()).toMatchObject({ allocations, bytesAlive, runs: runs + 200 });
+    await session.close();
+  });
+
+  test("gives up on loops that do not end", { timeout: 60_000 }, async () => {
+    const { engine } = await buildEngine(doublingGraph(), { modelHash: "0".repeat(64), format: "onnx", targets: ["native"] });
+    const session = await Session.open(must(engine, "engine"), { native: "allow" });
+    const one = (value: number): Tensor => ({ type: "float32", dims: [1], data: Float32Array.of(value) });
+    expect((await session.run({ x: one(3), bound: one(100) }))["y"]?.data[0]).toBe(192);
+    expect((await errorOf(() => session.run({ x: one(0), bound: one(1) }))).code).toBe("engine.loop");
+    expect((await errorOf(() => session.runSync({ x: one(0), bound: one(1) }))).code).toBe("engine.loop");
     await session.close();
   });
 

@@ -11,7 +11,7 @@ import { wasmFeatures } from "./core/wasm/features.ts";
 import { Regions } from "./core/wasm/regions.ts";
 import { withSharedMemory } from "./core/wasm/share.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
-import { convEngine, convGraph, numbers } from "./testing/wasm.ts";
+import { convEngine, convGraph, doublingGraph, engineOf, numbers } from "./testing/wasm.ts";
 
 const bytes = convEngine();
 const open = (options: OpenOptions = {}): Promise<Session> => Session.open(bytes, options);
@@ -51,6 +51,16 @@ describe("an engine of WebAssembly", () => {
     near(z, want);
     await session.close();
     expect((await errorOf(() => session.run({ x }))).code).toBe("engine.closed");
+  });
+
+  test("runs loops that data end, and gives up on those that do not end", { timeout: 60_000 }, async () => {
+    const session = await Session.open(engineOf(doublingGraph()));
+    const one = (value: number): Tensor => ({ type: "float32", dims: [1], data: Float32Array.of(value) });
+    near((await session.run({ x: one(3), bound: one(100) }))["y"], one(192));
+    expect((await errorOf(() => session.run({ x: one(0), bound: one(1) }))).code).toBe("engine.loop");
+    expect((await errorOf(() => session.runSync({ x: one(0), bound: one(1) }))).code).toBe("engine.loop");
+    near(session.runSync({ x: one(1), bound: one(6) })["y"], one(8));
+    await session.close();
   });
 
   test("has its profiles, in one memory", async () => {

@@ -1,5 +1,5 @@
 /** Where every value of a program lies: in the caller's buffers, the weights, or the arena. */
-import { input, output, type GroupedGraph, type Node, type Value } from "../ir/graph.ts";
+import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { getOp } from "../ops/index.ts";
 import { byteSize } from "../tensor/dtype.ts";
 import { layoutEquals } from "../tensor/layout.ts";
@@ -23,8 +23,6 @@ export interface StoragePlan {
   readonly of: (value: Value) => Storage;
   /** Nodes for which nothing has to run. */
   readonly renames: ReadonlySet<Node>;
-  /** Bytes of each arena buffer, by id. */
-  readonly arenaBytes: readonly number[];
 }
 
 /** Nodes that rename, with the value they read and the one they give. */
@@ -34,20 +32,20 @@ function renaming(nodes: readonly Node[]): readonly { readonly node: Node; reado
 
 /**
  * Joins values that can be one piece of memory. A view of a computed value shares its memory; when the view is an output of
- * the graph, the value is computed straight into the caller's buffer. A view of an input or a constant that must reach an
- * output, or a value that is two outputs, is copied.
+ * the graph, the value is computed straight into the output's place. A view of an input or a constant that must reach an
+ * output, or a value that is two outputs, is copied. `given` is where the graph's inputs and outputs lie; buffers are added to
+ * `arenaBytes`, which has the bytes of each by its id.
  */
-export function planStorage({ graph }: GroupedGraph): StoragePlan {
-  const storage = new Map<Value, Storage>();
+export function planStorage(graph: Graph, given: ReadonlyMap<Value, Storage>, arenaBytes: number[]): StoragePlan {
+  const storage = new Map(given);
   const renames = new Set<Node>();
-  const arenaBytes: number[] = [];
-  graph.inputs.forEach((v, index) => storage.set(v, { kind: "input", index }));
-  graph.outputs.forEach((v, index) => storage.set(v, { kind: "output", index }));
+  const final = new Set(graph.outputs);
   const computed = new Set(graph.nodes.flatMap((n) => n.outputs));
   for (const { node, from, to } of renaming(graph.nodes).slice().reverse()) {
-    const place = storage.get(to);
-    if (place?.kind !== "output" || storage.has(from) || !computed.has(from)) continue;
+    const place = final.has(to) ? storage.get(to) : undefined;
+    if (!place || storage.has(from) || !computed.has(from)) continue;
     storage.set(from, place);
+    final.add(from);
     renames.add(node);
   }
   const of = (value: Value): Storage => {
@@ -64,5 +62,5 @@ export function planStorage({ graph }: GroupedGraph): StoragePlan {
     storage.set(to, of(from));
     renames.add(node);
   }
-  return { of, renames, arenaBytes };
+  return { of, renames };
 }

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   "engine.version": { exit: 1, means: "the engine file is of another format version" },
   "engine.cpu": { exit: 1, means: "the engine needs CPU features or a platform that this machine lacks" },
   "engine.load": { exit: 1, means: "an engine's native code is not allowed, or could not be loaded, or its memory could not be had" },
+  "engine.loop": { exit: 1, means: "a loop of the model did not come to an end" },
   "engine.closed": { exit: 1, means: "the session was used after close()" },
   "feeds.invalid": { exit: 2, means: "the feeds given to run() do not match the engine's inputs" },
   "image.unreadable": { exit: 1, means: "an image could not be decoded" },

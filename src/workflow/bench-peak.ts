@@ -103,12 +103,13 @@ const POINTERS = [
   { from: "input", index: 1 },
   { from: "output", index: 0 },
 ] as const;
+const STEPS = [{ kind: "call", call: 0 }] as const;
 
 function wasmPeak(): PeakEngine {
   const [machine] = WASM_MACHINES.filter((m) => m.features.every((f) => wasmFeatures().includes(f)));
   const { lanes, registers, features, name, relaxed } = must(machine, "WebAssembly with vectors");
   const { func, flops } = peakKernel({ lanes, registers }, MEASURED_TURNS);
-  const { bytes } = printWasmEngine([{ calls: [{ func, pointers: POINTERS }] }], { relaxed });
+  const { bytes } = printWasmEngine([{ calls: [{ func, pointers: POINTERS }], steps: STEPS }], { relaxed });
   const section = `wasm:${name}`;
   const target: ManifestTarget = { section, kind: "wasm", platform: "", features };
   return { machine: { lanes, registers }, flops, bytes: pack(func, target, [{ name: section, bytes }]) };
@@ -118,7 +119,7 @@ async function nativePeak(signal: AbortSignal | undefined): Promise<PeakEngine> 
   const tools = await Toolchain.open({ signal });
   const machine = chooseMachine(process.arch, await cpuFeatures(tools));
   const { func, flops } = peakKernel(machine, MEASURED_TURNS);
-  const printed = printEngine([{ calls: [{ func: legalize(func, C_CAPABILITIES), pointers: POINTERS }] }]);
+  const printed = printEngine([{ calls: [{ func: legalize(func, C_CAPABILITIES), pointers: POINTERS }], steps: STEPS }]);
   const { outputs } = await tools.build({
     name: "engine",
     sources: [...printed.kernels, printed.entry],

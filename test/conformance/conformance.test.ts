@@ -12,6 +12,7 @@ import {
 import { difference } from "../../scripts/conformance/compare.ts";
 import { findCompiler } from "../../src/toolchain/compiler.ts";
 import { must } from "../../src/util/errors.ts";
+import { CONTROL_CASES } from "./cases/control.ts";
 import { CONV_CASES } from "./cases/conv.ts";
 import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
@@ -21,7 +22,15 @@ import { WINDOW_CASES } from "./cases/window.ts";
 import { makeCase, type OpCase } from "./maker.ts";
 import { SKIPS } from "./skips.ts";
 
-const LIST: readonly OpCase[] = [...CONV_CASES, ...ELEMENTWISE_CASES, ...REDUCE_CASES, ...SHAPE_CASES, ...WINDOW_CASES, ...ELEMENT_CASES];
+const LIST: readonly OpCase[] = [
+  ...CONV_CASES,
+  ...ELEMENTWISE_CASES,
+  ...REDUCE_CASES,
+  ...SHAPE_CASES,
+  ...WINDOW_CASES,
+  ...ELEMENT_CASES,
+  ...CONTROL_CASES,
+];
 const CASES = LIST.map(makeCase);
 
 const thorough = process.env["HONE_THOROUGH"] !== undefined;

@@ -47,9 +47,11 @@ export class Maker {
   readonly feeds: Record<string, Tensor> = {};
   readonly #builder: GraphBuilder;
   readonly #random: () => number;
+  readonly #name: string;
   #count = 0;
 
   constructor(name: string) {
+    this.#name = name;
     this.#builder = opBuilder(name);
     this.#random = randomFrom(name);
   }
@@ -82,6 +84,18 @@ export class Maker {
 
   ops(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number): readonly Value[] {
     return this.#builder.ops(op, inputs, attrs, { outputs });
+  }
+
+  /** A region whose inputs are like these values. */
+  region(inputs: readonly Pick<Value, "dtype" | "shape">[], build: (m: Maker, ...inputs: Value[]) => Value | readonly Value[]): Graph {
+    const inner = new Maker(`${this.#name}, region ${this.#count++}`);
+    const given = inputs.map((v, i) => inner.#builder.input(`a${i}`, v.dtype, v.shape));
+    return inner.finish(build(inner, ...given));
+  }
+
+  /** A node with regions. */
+  control(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number, regions: readonly Graph[]): readonly Value[] {
+    return this.#builder.ops(op, inputs, attrs, { outputs, regions });
   }
 
   finish(outputs: Value | readonly Value[]): Graph {

@@ -60,7 +60,10 @@ export async function compileNative(graph: Graph, options: NativeOptions, hash: 
   const tools = await Toolchain.open({ signal });
   const machine = options.machine ? machineNamed(options.machine) : chooseMachine(process.arch, await cpuFeatures(tools));
   const compiled = compileGraph(graph, { ...options, machine }, hash);
-  const profiles = compiled.programs.map((p) => ({ calls: p.calls.map((c) => ({ ...c, func: legalize(c.func, C_CAPABILITIES) })) }));
+  const profiles = compiled.programs.map((p) => ({
+    calls: p.calls.map((c) => ({ ...c, func: legalize(c.func, C_CAPABILITIES) })),
+    steps: p.steps,
+  }));
   const printed = printEngine(profiles, options.timings === true ? { timings: graph.outputs.length } : {});
   const sources = [...printed.kernels, printed.entry];
   onEvent?.({ kind: "stage", stage: "compile", detail: `${sources.length} files` });

@@ -2,6 +2,7 @@ import { arenaBytesOf, weightsSection, type Engine, type Manifest, type Manifest
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { byteSizes } from "../core/feeds.ts";
+import { endless } from "../core/endless.ts";
 import type { Backend, BackendContext } from "../core/types.ts";
 import { hashOf, isRefusedFolder, messageOf, unpack, type Host, type HostAddon, type NativeStats } from "./host.ts";
 
@@ -128,5 +129,6 @@ function translate(error: unknown): unknown {
       hint: "Rebuild the engine on this machine; where folders are mounted noexec, set HONE_CACHE to one that is not.",
     });
   }
+  if (code === "engine") return endless(error);
   return new HoneError("internal", `the native host refused a call: ${cause}`, { cause: error });
 }

@@ -23,6 +23,26 @@ export function convGraph(): Graph {
 
 const OPTIONS: PackOptions = { modelHash: "0".repeat(64), format: "onnx", build: {} };
 
+/** Doubles x until `bound` is exceeded: for ever when it is not positive. */
+export function doublingGraph(): Graph {
+  const body = opBuilder("body");
+  body.input("iteration", "int64", []);
+  const v = body.input("v", "float32", [1]);
+  const limit = body.input("limit", "float32", [1]);
+  const next = body.op("add", [v, v]);
+  body.output(body.op("less", [next, limit]), "more");
+  body.output(next, "next");
+  const b = opBuilder("doubling");
+  const x = b.input("x", "float32", [1]);
+  const bound = b.input("bound", "float32", [1]);
+  const [y] = b.ops("loop", [undefined, undefined, x, bound], { carried: 1, exits: true }, { regions: [body.finish()], outputs: 1 });
+  if (y) b.output(y, "y");
+  return b.finish();
+}
+
+export const engineOf = (graph: Graph): Uint8Array =>
+  packEngine(compileWasm(graph, {}), OPTIONS, (bytes) => createHash("sha256").update(bytes).digest("hex"));
+
 /** {@link convGraph} as an engine with WebAssembly only, for 8 and for 12 rows. */
 export function convEngine(): Uint8Array {
   const profiles = [8, 12].map((rows) => ({ x: [1, 3, rows, 8] }));

@@ -1,5 +1,7 @@
 /** The C files of an engine: one for each distinct kernel, one with the entry points, and the header. */
+import type { LoopStep, Pointer, Step } from "../../loop/program.ts";
 import type { Func } from "../../loop/types.ts";
+import { must } from "../../util/errors.ts";
 import { sha256 } from "../../util/hash.ts";
 import { printC } from "./print.ts";
 import { memoryType } from "./types.ts";
@@ -9,18 +11,15 @@ export interface CFile {
   readonly text: string;
 }
 
-/** A pointer of a call, as a C expression's ingredients. */
-export type CPointer =
-  { readonly from: "input" | "output"; readonly index: number } | { readonly from: "weights" | "arena"; readonly offset: number };
-
 export interface CCall {
   readonly func: Func;
-  readonly pointers: readonly CPointer[];
+  readonly pointers: readonly Pointer[];
 }
 
-/** The calls of one profile. */
+/** The program of one profile. */
 export interface CProfile {
   readonly calls: readonly CCall[];
+  readonly steps: readonly Step[];
 }
 
 export interface CEngine {
@@ -31,7 +30,7 @@ export interface CEngine {
   readonly names: readonly (readonly string[])[];
 }
 
-function pointerText(p: CPointer, type: string, isConst: boolean): string {
+function pointerText(p: Pointer, type: string, isConst: boolean): string {
   const cast = `(${isConst ? "const " : ""}${type}*)`;
   switch (p.from) {
     case "input":
@@ -57,26 +56,70 @@ const signature = (profile: number): string =>
 const CLOCK =
   "#include <time.h>\n\nstatic double now(void) {\n  struct timespec t;\n  clock_gettime(CLOCK_MONOTONIC, &t);\n  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;\n}\n\n";
 
-function runFunction(profile: number, calls: readonly CCall[], names: readonly string[], timings: number | undefined): string {
-  const lines = calls.map(({ func, pointers }, i) => {
-    const args = func.params.map((b, k) => {
-      const p = pointers[k];
-      return p ? pointerText(p, memoryType(b.dtype), b.access === "read") : "0";
-    });
-    const timed = timings === undefined ? "" : `  after = now();\n  times[${i}] = after - before;\n  before = after;\n`;
-    return `  ${names[i] ?? ""}(${args.join(", ")});\n${timed}`;
+/** The C name of each call, and whether it is timed. */
+interface Body {
+  readonly calls: readonly CCall[];
+  readonly names: readonly string[];
+  readonly timed: boolean;
+}
+
+function callText({ calls, names, timed }: Body, call: number, pad: string): string {
+  const { func, pointers } = must(calls[call], "call");
+  const args = func.params.map((b, k) => {
+    const p = pointers[k];
+    return p ? pointerText(p, memoryType(b.dtype), b.access === "read") : "0";
   });
+  const clock = timed ? `${pad}after = now();\n${pad}times[${call}] += after - before;\n${pad}before = after;\n` : "";
+  return `${pad}${names[call] ?? ""}(${args.join(", ")});\n${clock}`;
+}
+
+const scalarText = (p: Pointer, type: string): string => `*${pointerText(p, type, true)}`;
+
+/** Steps as C; `depth` of loops around them names their counters. */
+function stepsText(steps: readonly Step[], body: Body, pad: string, depth: number): string {
+  return steps
+    .map((s) => {
+      if (s.kind === "call") return callText(body, s.call, pad);
+      if (s.kind === "loop") return loopText(s, body, pad, depth);
+      const otherwise = s.otherwise.length > 0 ? ` else {\n${stepsText(s.otherwise, body, `${pad}  `, depth)}${pad}}` : "";
+      return `${pad}if (${scalarText(s.cond, "uint8_t")}) {\n${stepsText(s.then, body, `${pad}  `, depth)}${pad}}${otherwise}\n`;
+    })
+    .join("");
+}
+
+function loopText(s: LoopStep, body: Body, pad: string, depth: number): string {
+  const [i, n, go] = [`i${depth}`, `n${depth}`, `go${depth}`];
+  const trips = s.tripsAt === undefined ? String(s.trips ?? s.limit + 1) : scalarText(s.tripsAt, "int64_t");
+  const cond = s.cond === undefined ? "1" : `${scalarText(s.cond, "uint8_t")} != 0`;
+  const limit = s.trips === undefined ? `${pad}  if (${i} == ${s.limit}) return ${LOOP_LIMIT_RESULT};\n` : "";
+  const next = s.next === undefined ? "" : `${pad}  ${go} = ${scalarText(s.next, "uint8_t")} != 0;\n`;
+  return (
+    `${pad}for (int64_t ${i} = 0, ${n} = ${trips}, ${go} = ${cond}; ${go} && ${i} < ${n}; ${i}++) {\n${limit}` +
+    `${pad}  *${pointerText(s.counter, "int64_t", false)} = ${i};\n${stepsText(s.body, body, `${pad}  `, depth + 1)}${next}${pad}}\n`
+  );
+}
+
+/** The statements of a program, which have `weights`, `arena`, `inputs` and `outputs`. */
+export const programText = ({ calls, steps }: CProfile, names: readonly string[]): string =>
+  stepsText(steps, { calls, names, timed: false }, "  ", 0);
+
+/** What a run answers when a loop did not end. */
+export const LOOP_LIMIT_RESULT = 1;
+
+function runFunction(profile: number, { calls, steps }: CProfile, names: readonly string[], timings: number | undefined): string {
+  const text = stepsText(steps, { calls, names, timed: timings !== undefined }, "  ", 0);
   const clock =
     timings === undefined
       ? ""
-      : `  double* times = (double*)outputs[${timings}];\n  double before = now(), after;\n  (void)times; (void)before; (void)after;\n`;
-  return `__attribute__((visibility("default"))) ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${clock}${lines.join("")}  return 0;\n}\n\n`;
+      : `  double* times = (double*)outputs[${timings}];\n  for (int i = 0; i < ${calls.length}; i++) times[i] = 0;\n` +
+        `  double before = now(), after;\n  (void)times; (void)before; (void)after;\n`;
+  return `__attribute__((visibility("default"))) ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${clock}${text}  return 0;\n}\n\n`;
 }
 
 function headerText(profiles: number): string {
   const runs = Array.from({ length: profiles }, (_, i) => `${signature(i)};\n`).join("");
   return (
-    "/* An engine made by hone. Every run function returns 0. weights and arena are 64-byte aligned; weights is the engine's\n" +
+    "/* An engine made by hone. A run function returns 0, or 1 when a loop of the model did not end. weights and arena are 64-byte aligned; weights is the engine's\n" +
     "   weights section, arena is scratch memory of the size its manifest gives for the profile; inputs and outputs are\n" +
     "   pointers to dense tensors in the order of the manifest. It allocates nothing and may run in many threads at once. */\n" +
     `#ifndef HONE_ENGINE_H\n#define HONE_ENGINE_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "C" {\n#endif\n\n${runs}\n#ifdef __cplusplus\n}\n#endif\n#endif\n`
@@ -103,7 +146,7 @@ export function printEngine(profiles: readonly CProfile[], { timings }: EngineOp
       return name;
     }),
   );
-  const runs = profiles.map(({ calls }, i) => runFunction(i, calls, names[i] ?? [], timings));
+  const runs = profiles.map((p, i) => runFunction(i, p, names[i] ?? [], timings));
   return {
     kernels: [...kernels.values()],
     entry: {

@@ -2,11 +2,12 @@
 import { DTYPES, type TypedArray } from "../../tensor/dtype.ts";
 import { invariant } from "../../util/errors.ts";
 import type { Func } from "../../loop/types.ts";
+import { printWasmEngine, type WasmProfile } from "../wasm/engine.ts";
 import { printWasm } from "../wasm/print.ts";
 
 /** What is used of the WebAssembly global, which TypeScript's es2023 library does not declare. */
 interface WebAssemblyApi {
-  readonly Memory: new (limits: { initial: number }) => { readonly buffer: ArrayBuffer };
+  readonly Memory: new (limits: { initial: number; maximum?: number }) => { readonly buffer: ArrayBuffer };
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
 }
@@ -77,4 +78,40 @@ export function loadWasm(funcs: readonly Func[]): Loaded {
       return best;
     },
   };
+}
+
+const bytesOf = (a: TypedArray): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+
+/** Prints a program and runs it once. */
+export function runWasmProgram(
+  program: WasmProfile,
+  arenaBytes: number,
+  weights: Uint8Array,
+  inputs: readonly TypedArray[],
+  outputs: readonly TypedArray[],
+): void {
+  const { Memory, Module, Instance } = api();
+  const { bytes, scratchBytes } = printWasmEngine([program]);
+  let end = 64;
+  const take = (size: number): number => {
+    const at = end;
+    end += Math.ceil(size / 64) * 64;
+    return at;
+  };
+  const tensors = [...inputs, ...outputs];
+  const [lists, weightsAt, scratch, arena] = [take(4 * tensors.length), take(weights.length), take(scratchBytes), take(arenaBytes)];
+  const addresses = tensors.map((a) => take(a.byteLength));
+  const memory = new Memory({ initial: Math.ceil(end / PAGE), maximum: PAGE });
+  const part = (at: number, length: number): Uint8Array => new Uint8Array(memory.buffer, at, length);
+  part(weightsAt, weights.length).set(weights);
+  tensors.forEach((a, i) => {
+    part(addresses[i] ?? 0, a.byteLength).set(bytesOf(a));
+  });
+  new Uint32Array(memory.buffer, lists, tensors.length).set(addresses);
+  const run = new Instance(new Module(bytes), { env: { memory, scratch } }).exports["hone_run_0"];
+  invariant(typeof run === "function", "a run function");
+  Reflect.apply(run, undefined, [weightsAt, arena, lists, lists + 4 * inputs.length]);
+  outputs.forEach((a, i) => {
+    bytesOf(a).set(part(addresses[inputs.length + i] ?? 0, a.byteLength));
+  });
 }

@@ -1,20 +1,18 @@
 /** The module of an engine: every distinct kernel once, and for each profile the function that calls them in order. */
+import type { LoopStep, Pointer, Step } from "../../loop/program.ts";
 import type { Func } from "../../loop/types.ts";
 import { funcText } from "../../loop/print.ts";
 import { sha256 } from "../../util/hash.ts";
 import { must } from "../../util/errors.ts";
 import { RELAXED_CAPABILITIES, WASM_CAPABILITIES } from "./capabilities.ts";
-import type { Immediate, Instruction } from "./instruction.ts";
+import type { Immediate, Instruction, ValueType } from "./instruction.ts";
 import { encodeModule, functionBody, moduleText, type WasmFunction, type WasmModule } from "./module.ts";
 import { printKernel } from "./print.ts";
 
-/** Where the pointer of a kernel's parameter comes from. */
-export type WasmPointer =
-  { readonly from: "input" | "output"; readonly index: number } | { readonly from: "weights" | "arena"; readonly offset: number };
-
-/** The calls of one profile. */
+/** The program of one profile. */
 export interface WasmProfile {
-  readonly calls: readonly { readonly func: Func; readonly pointers: readonly WasmPointer[] }[];
+  readonly calls: readonly { readonly func: Func; readonly pointers: readonly Pointer[] }[];
+  readonly steps: readonly Step[];
 }
 
 export interface WasmEngineOptions {
@@ -46,7 +44,7 @@ const op = (name: string, imm: Immediate = NONE): Instruction => ({ op: name, im
 const local = (how: "get" | "set", index: number): Instruction => op(`local.${how}`, { kind: "number", value: index });
 const i32 = (value: number): Instruction => op("i32.const", { kind: "const", type: "i32", value });
 
-function pointerCode(p: WasmPointer): readonly Instruction[] {
+function pointerCode(p: Pointer): readonly Instruction[] {
   if ("index" in p) {
     const list = local("get", p.from === "input" ? INPUTS : OUTPUTS);
     return [list, op("i32.load", { kind: "memory", align: 2, offset: 4 * p.index })];
@@ -55,20 +53,109 @@ function pointerCode(p: WasmPointer): readonly Instruction[] {
   return p.offset === 0 ? [base] : [base, i32(p.offset), op("i32.add")];
 }
 
-/** Locals of a timed run function, after its four parameters. */
-const [TIMES, BEFORE, AFTER] = [4, 5, 6];
-const NOW = op("call", { kind: "number", value: 0 });
+/** The code of one profile's run function: its steps, over locals of its own after the four parameters. */
+class RunCode {
+  readonly locals: ValueType[] = [];
+  readonly #profile: WasmProfile;
+  readonly #functions: readonly number[];
+  readonly #timings: number | undefined;
 
-const timedCode = (i: number): readonly Instruction[] => [
+  /** `functions` has the number of the function for each call. */
+  constructor(profile: WasmProfile, functions: readonly number[], timings: number | undefined) {
+    this.#profile = profile;
+    this.#functions = functions;
+    this.#timings = timings;
+  }
+
+  code(): readonly Instruction[] {
+    const { calls, steps } = this.#profile;
+    if (this.#timings === undefined) return this.#steps(steps, undefined);
+    const [times, before, after] = [this.#local("i32"), this.#local("f64"), this.#local("f64")];
+    const clear = calls.flatMap((_, i) => [
+      local("get", times),
+      op("f64.const", { kind: "const", type: "f64", value: 0 }),
+      store("f64", 8 * i),
+    ]);
+    const start = [...pointerCode({ from: "output", index: this.#timings }), local("set", times), ...clear, NOW, local("set", before)];
+    return [...start, ...this.#steps(steps, (call) => timedCode(call, times, before, after))];
+  }
+
+  #local(type: ValueType): number {
+    return PARAMETERS.length + this.locals.push(type) - 1;
+  }
+
+  #steps(steps: readonly Step[], timed: ((call: number) => readonly Instruction[]) | undefined): readonly Instruction[] {
+    return steps.flatMap((s) => {
+      if (s.kind === "loop") return this.#loop(s, timed);
+      if (s.kind === "if") {
+        const [then, otherwise] = [this.#steps(s.then, timed), this.#steps(s.otherwise, timed)];
+        return [...boolCode(s.cond), op("if", BLOCK), ...then, op("else"), ...otherwise, op("end")];
+      }
+      const { pointers } = must(this.#profile.calls[s.call], "call");
+      const call = op("call", { kind: "number", value: must(this.#functions[s.call], "function") });
+      return [...pointers.flatMap(pointerCode), call, ...(timed?.(s.call) ?? [])];
+    });
+  }
+
+  /** A loop that does not end traps. */
+  #loop(s: LoopStep, timed: ((call: number) => readonly Instruction[]) | undefined): readonly Instruction[] {
+    const [i, n] = [this.#local("i64"), this.#local("i64")];
+    const trips = s.tripsAt
+      ? [...pointerCode(s.tripsAt), op("i64.load", { kind: "memory", align: 3, offset: 0 })]
+      : [i64(s.trips ?? s.limit + 1)];
+    const limit = s.trips === undefined ? [local("get", i), i64(s.limit), op("i64.eq"), op("if", BLOCK), op("unreachable"), op("end")] : [];
+    const leave = (p: Pointer | undefined, label: number): readonly Instruction[] =>
+      p ? [...boolCode(p), op("i32.eqz"), op("br_if", { kind: "number", value: label })] : [];
+    return [
+      op("block", BLOCK),
+      ...leave(s.cond, 0),
+      ...trips,
+      local("set", n),
+      i64(0),
+      local("set", i),
+      op("loop", BLOCK),
+      local("get", i),
+      local("get", n),
+      op("i64.ge_s"),
+      op("br_if", { kind: "number", value: 1 }),
+      ...limit,
+      ...pointerCode(s.counter),
+      local("get", i),
+      store("i64", 0),
+      ...this.#steps(s.body, timed),
+      ...leave(s.next, 1),
+      local("get", i),
+      i64(1),
+      op("i64.add"),
+      local("set", i),
+      op("br", { kind: "number", value: 0 }),
+      op("end"),
+      op("end"),
+    ];
+  }
+}
+
+const PARAMETERS = ["weights", "arena", "inputs", "outputs"];
+const BLOCK: Immediate = { kind: "result" };
+const NOW = op("call", { kind: "number", value: 0 });
+const i64 = (value: number): Instruction => op("i64.const", { kind: "const", type: "i64", value });
+const store = (type: "f64" | "i64", offset: number): Instruction => op(`${type}.store`, { kind: "memory", align: 3, offset });
+const boolCode = (p: Pointer): readonly Instruction[] => [...pointerCode(p), op("i32.load8_u", { kind: "memory", align: 0, offset: 0 })];
+
+/** What went by since the last call ended is added to the call's time. */
+const timedCode = (i: number, times: number, before: number, after: number): readonly Instruction[] => [
   NOW,
-  local("set", AFTER),
-  local("get", TIMES),
-  local("get", AFTER),
-  local("get", BEFORE),
+  local("set", after),
+  local("get", times),
+  local("get", times),
+  op("f64.load", { kind: "memory", align: 3, offset: 8 * i }),
+  local("get", after),
+  local("get", before),
   op("f64.sub"),
-  op("f64.store", { kind: "memory", align: 3, offset: 8 * i }),
-  local("get", AFTER),
-  local("set", BEFORE),
+  op("f64.add"),
+  store("f64", 8 * i),
+  local("get", after),
+  local("set", before),
 ];
 
 /** The kernels of an engine as they are first called, equal ones once. */
@@ -105,21 +192,14 @@ export function printWasmEngine(profiles: readonly WasmProfile[], options: WasmE
   const kernels = new Kernels(options);
   const imported = timings === undefined ? 0 : 1;
   const numbers = profiles.map(({ calls }) => calls.map(({ func }) => kernels.add(func)));
-  const runs = profiles.map(({ calls }, p): WasmFunction => {
-    const start =
-      timings === undefined ? [] : [...pointerCode({ from: "output", index: timings }), local("set", TIMES), NOW, local("set", BEFORE)];
-    const code = calls.flatMap(({ pointers }, i): readonly Instruction[] => [
-      ...pointers.flatMap(pointerCode),
-      op("call", { kind: "number", value: imported + (numbers[p]?.[i] ?? 0) }),
-      ...(timings === undefined ? [] : timedCode(i)),
-    ]);
-    return {
-      name: `hone_run_${p}`,
-      params: ["weights", "arena", "inputs", "outputs"],
-      locals: timings === undefined ? [] : ["i32", "f64", "f64"],
-      code: [...start, ...code],
-      exported: true,
-    };
+  const runs = profiles.map((profile, p): WasmFunction => {
+    const run = new RunCode(
+      profile,
+      (numbers[p] ?? []).map((n) => imported + n),
+      timings,
+    );
+    const code = run.code();
+    return { name: `hone_run_${p}`, params: PARAMETERS, locals: run.locals, code, exported: true };
   });
   const module: WasmModule = {
     memory: { initial: 0, maximum: MOST_PAGES },

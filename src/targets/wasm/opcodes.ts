@@ -3,6 +3,7 @@ import { unsigned } from "./bytes.ts";
 
 /** Opcodes by name, in runs of consecutive numbers: prefix byte (0 for none), first number, names. WebAssembly core specification 3.0, section 5.4. */
 const RUNS: readonly (readonly [prefix: number, first: number, names: string])[] = [
+  [0, 0x0, "unreachable"],
   [0, 0x2, "block loop if else"],
   [0, 0xb, "end br br_if"],
   [0, 0x10, "call"],

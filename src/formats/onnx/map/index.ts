@@ -1,6 +1,8 @@
 import { ATTENTION } from "./attention.ts";
+import { CONTROL } from "./control.ts";
 import { ELEMENTS } from "./elements.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import type { FlowMapper } from "./flow.ts";
 import { LOSSES } from "./loss.ts";
 import { LINEAR } from "./norm.ts";
 import type { Mapper } from "./node.ts";
@@ -25,5 +27,10 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...ATTENTION,
   }),
 );
+
+/** Those that take subgraphs, sequences or optionals. */
+const FLOW_MAPPERS: ReadonlyMap<string, FlowMapper> = new Map(Object.entries({ ...CONTROL }));
+
+export const findFlowMapper = (opType: string): FlowMapper | undefined => FLOW_MAPPERS.get(opType);
 
 export const findMapper = (opType: string): Mapper | undefined => MAPPERS.get(opType);

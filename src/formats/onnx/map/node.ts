@@ -1,10 +1,10 @@
-import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { Attrs, Graph, Value } from "../../../ir/graph.ts";
 import type { ImportBuilder } from "../../builder.ts";
 import type { DType } from "../../../tensor/dtype.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
 import { int64Tensor } from "../../int64.ts";
 import { HoneError, must } from "../../../util/errors.ts";
-import type { OnnxAttribute, OnnxNode } from "../ast.ts";
+import type { OnnxAttribute, OnnxGraph, OnnxNode } from "../ast.ts";
 import { TENSOR_TYPES, onnxTypeName } from "../types.ts";
 
 /** Turns an ONNX node into graph nodes; gives its outputs. */
@@ -94,7 +94,12 @@ export class NodeView {
   /** The values of an integer input when they are known; `undefined` when the input is not given or is computed. */
   known(i: number): readonly number[] | undefined {
     const value = this.inputs[i];
-    const known = value && this.#context.builder.known(value);
+    return value && this.knownOf(value);
+  }
+
+  /** The same of any value. */
+  knownOf(value: Value): readonly number[] | undefined {
+    const known = this.#context.builder.known(value);
     if (known === undefined) return undefined;
     return Array.from<number | bigint, number>(known.data, (v) => (typeof v === "bigint" ? saturate(v) : v));
   }
@@ -139,8 +144,16 @@ export class NodeView {
   }
 
   /** As `emit`, with all of the node's outputs. */
-  emitAll(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number): readonly Value[] {
-    return this.#context.builder.ops(op, inputs, attrs, { name: this.name, outputNames: this.node.output, origin: [this.name], outputs });
+  emitAll(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number, regions?: readonly Graph[]): readonly Value[] {
+    const options = { name: this.name, outputNames: this.node.output, origin: [this.name], outputs, ...(regions ? { regions } : {}) };
+    return this.#context.builder.ops(op, inputs, attrs, options);
+  }
+
+  /** A subgraph. Throws `model.damaged` when it is not there. */
+  graph(attribute: string): OnnxGraph {
+    const value = this.#attributes.get(attribute)?.g;
+    if (value === undefined) throw new HoneError("model.damaged", `the node has no subgraph ${attribute}`);
+    return value;
   }
 
   /** A node on the way to the one that is emitted last. */

@@ -2,6 +2,7 @@
 import { arenaBytesOf, weightsSection, type Engine, type Manifest, type ManifestTarget } from "../../../engine/format.ts";
 import type { TypedArray } from "../../../tensor/dtype.ts";
 import { HoneError, must } from "../../../util/errors.ts";
+import { endless } from "../endless.ts";
 import { byteSizes } from "../feeds.ts";
 import { MOST_PAGES, PAGE_BYTES, webAssembly, type WasmMemory, type WasmModule } from "./api.ts";
 import { Regions } from "./regions.ts";
@@ -155,8 +156,10 @@ export function instantiate({ module, memory, scratch }: ThreadInit): (call: Eng
   };
 }
 
-/** A trap in an engine's code is a bug of hone's, or the engine was made by someone else. */
+/** A trap in an engine's code is a loop that does not end, a bug of hone's, or the engine was made by someone else. */
 export const trapped = (cause: unknown): HoneError =>
-  new HoneError("internal", `the engine's WebAssembly trapped: ${messageOf(cause)}`, { cause });
+  messageOf(cause).includes("unreachable")
+    ? endless(cause)
+    : new HoneError("internal", `the engine's WebAssembly trapped: ${messageOf(cause)}`, { cause });
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

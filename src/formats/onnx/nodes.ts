@@ -1,0 +1,251 @@
+/** Turns the nodes of ONNX graphs into nodes of hone's, region by region. */
+import type { Graph, Value } from "../../ir/graph.ts";
+import { HoneError, must } from "../../util/errors.ts";
+import { ImportBuilder } from "../builder.ts";
+import { gatherProblems, type Problems } from "../problems.ts";
+import type { OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
+import type { ResolveExternal } from "./external.ts";
+import { findFlowMapper, findMapper } from "./map/index.ts";
+import type { Flow, MadeRegion, RegionMaker } from "./map/flow.ts";
+import { NodeView, nodeName } from "./map/node.ts";
+import { Scope } from "./scope.ts";
+import { tensorOf } from "./tensor.ts";
+import { isTensor, tensorOnly, type Thing } from "./things.ts";
+
+export interface ImportSettings {
+  readonly file: string;
+  readonly resolveExternal?: ResolveExternal;
+}
+
+/** Nodes that unrolled loops and expanded bodies may make. */
+const MAX_NODES = 1 << 18;
+/** Of graphs in graphs. */
+const MAX_DEPTH = 64;
+
+export const isOnnxDomain = (domain: string): boolean => domain === "" || domain === "ai.onnx";
+
+/** Thrown where what is needed could not be made, which is a problem told already. */
+const BROKEN = new Error("broken");
+
+/** What all graphs of one model share. */
+export class ImportSession {
+  readonly opset: number;
+  readonly settings: ImportSettings;
+  problems: Problems;
+  /** How often each node name was seen: ONNX does not ask for unique ones. */
+  readonly #seen = new Map<string, number>();
+  #nodes = 0;
+
+  constructor(opset: number, settings: ImportSettings, problems: Problems) {
+    this.opset = opset;
+    this.settings = settings;
+    this.problems = problems;
+  }
+
+  uniqueName(node: OnnxNode): string {
+    if (++this.#nodes > MAX_NODES)
+      throw new HoneError("model.unsupported", `the loops and bodies of the model, written out, have more than ${MAX_NODES} nodes`);
+    const name = nodeName(node);
+    const count = this.#seen.get(name) ?? 0;
+    this.#seen.set(name, count + 1);
+    return count === 0 ? name : `${name}#${count + 1}`;
+  }
+
+  /** Runs what may fail; its problems are the caller's to tell or to forget. */
+  trial<T>(work: () => T): { readonly result: T | undefined; readonly problems: Problems } {
+    const before = this.problems;
+    const problems = gatherProblems(this.settings.file);
+    this.problems = problems;
+    try {
+      return { result: problems.attempt({}, () => unbroken(work)), problems };
+    } finally {
+      this.problems = before;
+    }
+  }
+}
+
+function unbroken<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error === BROKEN) return undefined;
+    throw error;
+  }
+}
+
+/** The nodes of one graph, in one scope. */
+export class GraphImporter implements Flow {
+  readonly #session: ImportSession;
+  readonly #scope: Scope;
+  readonly #depth: number;
+
+  constructor(session: ImportSession, scope: Scope, depth = 0) {
+    if (depth > MAX_DEPTH) throw new HoneError("model.unsupported", "the model's subgraphs are nested too deeply");
+    this.#session = session;
+    this.#scope = scope;
+    this.#depth = depth;
+  }
+
+  /** Only what is used: exporters leave training state behind, some of it in types that hone need not know. */
+  constants(graph: OnnxGraph): void {
+    const used = usedNames(graph);
+    const { problems, settings } = this.#session;
+    const add = (proto: OnnxTensor): void => {
+      if (!used.has(proto.name)) return;
+      this.#scope.set(
+        proto.name,
+        problems.attempt({}, () => this.#scope.builder.constant(tensorOf(proto, settings), proto.name)),
+      );
+    };
+    graph.initializer.forEach(add);
+    for (const { values } of graph.sparseInitializer) {
+      const name = values?.name ?? "";
+      if (!used.has(name)) continue;
+      this.#scope.set(name, undefined);
+      problems.attempt({}, () => {
+        throw new HoneError("model.unsupported", `the initializer "${name}" is sparse`, { hint: "Export the model with dense weights." });
+      });
+    }
+  }
+
+  nodes(graph: OnnxGraph): void {
+    const used = usedNames(graph);
+    for (const node of graph.node) {
+      const outputs = this.#session.problems.attempt({ node: nodeName(node), op: node.opType }, () =>
+        unbroken(() => this.#map(node, used)),
+      );
+      node.output.forEach((name, i) => {
+        if (name !== "") this.#scope.set(name, outputs?.[i]);
+      });
+    }
+  }
+
+  /** What an output of the graph is; `undefined` when it could not be made. Throws `model.damaged` when nothing makes it. */
+  output(name: string): Thing | undefined {
+    if (!this.#scope.has(name)) throw new HoneError("model.damaged", `the output "${name}" is not computed by any node`);
+    return this.#scope.get(name);
+  }
+
+  inline(graph: OnnxGraph, inputs: readonly Thing[]): readonly Thing[] {
+    return this.#within(new Scope(this.#scope.builder, this.#scope)).#run(graph, inputs);
+  }
+
+  region(name: string, build: (region: RegionMaker) => readonly Value[]): MadeRegion {
+    const builder = new ImportBuilder(name);
+    const scope = new Scope(builder, this.#scope);
+    const inner = this.#within(scope);
+    let steps = 0;
+    const label = (op: string): string => `${name}.${op}${steps++}`;
+    const outputs = build({
+      flow: inner,
+      input: (text, type) => scope.input(text, type),
+      use: (outer) => scope.use(outer),
+      run: (graph, inputs) => inner.#run(graph, inputs),
+      known: (value) => builder.known(value),
+      constant: (data) => builder.constant(data, `${name}.const${steps++}`),
+      step: (op, inputs, attrs = {}) => must(builder.ops(op, inputs, attrs, { name: label(op), origin: [] })[0], op),
+      steps: (op, inputs, attrs, count, regions) =>
+        builder.ops(op, inputs, attrs, { name: label(op), origin: [], outputs: count, regions }),
+    });
+    return { graph: finished(builder, outputs), captures: scope.captures };
+  }
+
+  attempt<T>(work: () => T): { readonly result: T | undefined; readonly problems: Problems } {
+    return this.#session.trial(work);
+  }
+
+  #within(scope: Scope): GraphImporter {
+    return new GraphImporter(this.#session, scope, this.#depth + 1);
+  }
+
+  #run(graph: OnnxGraph, inputs: readonly Thing[]): readonly Thing[] {
+    if (graph.input.length > inputs.length)
+      throw new HoneError("model.damaged", `the subgraph "${graph.name}" has ${graph.input.length} inputs, and is given ${inputs.length}`);
+    graph.input.forEach(({ name }, i) => {
+      this.#scope.set(name, inputs[i]);
+    });
+    this.constants(graph);
+    this.nodes(graph);
+    return graph.output.map(({ name }) => {
+      const thing = this.output(name);
+      if (thing === undefined) throw BROKEN;
+      return thing;
+    });
+  }
+
+  /** The node's outputs. */
+  #map(node: OnnxNode, used: ReadonlySet<string>): readonly Thing[] {
+    const map = this.#mapperOf(node);
+    const things = trimmed(node.input.map((name) => this.#input(name)));
+    const context = {
+      builder: this.#scope.builder,
+      opset: this.#session.opset,
+      tensorOf: (attribute: NodeAttribute) => attribute.t && tensorOf(attribute.t, this.#session.settings),
+    };
+    const tensors = things.map((t) => (isTensor(t) ? t : undefined));
+    const made = map(new NodeView(node, this.#session.uniqueName(node), tensors, context), things);
+    const outputs = isList(made) ? made : [made];
+    const lacking = node.output.slice(outputs.length).find((name) => name !== "" && used.has(name));
+    if (lacking !== undefined) throw new HoneError("model.unsupported", `hone does not support the output "${lacking}" of ${node.opType}`);
+    return outputs;
+  }
+
+  #mapperOf(node: OnnxNode): (n: NodeView, things: readonly (Thing | undefined)[]) => Thing | readonly Thing[] {
+    const known = isOnnxDomain(node.domain);
+    const flowMapper = known ? findFlowMapper(node.opType) : undefined;
+    if (flowMapper) return (n, things) => flowMapper(n, things, this);
+    const mapper = known ? findMapper(node.opType) : undefined;
+    if (!mapper) throw unknownOperator(node);
+    return (n, things) => {
+      for (const t of things) if (t) tensorOnly(t, `an input of ${node.opType}`);
+      return mapper(n);
+    };
+  }
+
+  #input(name: string): Thing | undefined {
+    if (name === "") return undefined;
+    if (!this.#scope.has(name)) throw new HoneError("model.damaged", `the input "${name}" is not computed before the node that uses it`);
+    const thing = this.#scope.get(name);
+    if (thing === undefined) throw BROKEN;
+    return thing;
+  }
+}
+
+type NodeAttribute = OnnxNode["attribute"][number];
+
+const isList = (made: Thing | readonly Thing[]): made is readonly Thing[] => Array.isArray(made);
+
+function finished(builder: ImportBuilder, outputs: readonly Value[]): Graph {
+  const names = new Set<string>();
+  outputs.forEach((value) => {
+    let name = value.name;
+    for (let i = 1; names.has(name); i++) name = `${value.name}:${i}`;
+    names.add(name);
+    builder.output(value, name);
+  });
+  return builder.finish();
+}
+
+/** Every name that the graph and its subgraphs read. */
+export function usedNames(graph: OnnxGraph, depth = 0): Set<string> {
+  const used = new Set<string>();
+  if (depth > MAX_DEPTH) return used;
+  for (const node of graph.node) {
+    node.input.forEach((name) => used.add(name));
+    for (const { g, graphs } of node.attribute)
+      for (const inner of [...(g ? [g] : []), ...graphs]) usedNames(inner, depth + 1).forEach((name) => used.add(name));
+  }
+  graph.output.forEach(({ name }) => used.add(name));
+  return used;
+}
+
+/** Optional inputs that are left out at the end are the same as no inputs. */
+function trimmed(things: readonly (Thing | undefined)[]): readonly (Thing | undefined)[] {
+  const last = things.findLastIndex((t) => t !== undefined);
+  return things.slice(0, last + 1);
+}
+
+function unknownOperator({ opType, domain }: OnnxNode): HoneError {
+  if (!isOnnxDomain(domain)) return new HoneError("model.unsupported", `hone does not read the operator ${domain}.${opType}`);
+  return new HoneError("model.unsupported", `hone does not read the operator ${opType}`);
+}
