@@ -75,13 +75,22 @@ export interface PackedWinograd {
   readonly groupLength: number;
 }
 
-/** A 3×3 kernel to the 36 factors of its products, in row order. */
-function transformKernel(taps: Float32Array): readonly number[] {
-  const tap = (k: number): number => taps[k] ?? 0;
-  const rows = [0, 3, 6].map((k) => transformTaps([tap(k), tap(k + 1), tap(k + 2)]));
-  const at = (row: number, x: number): number => rows[row]?.[x] ?? 0;
-  const columns = Array.from({ length: PATCH }, (_, x) => transformTaps([at(0, x), at(1, x), at(2, x)]));
-  return Array.from({ length: PRODUCTS }, (_, k) => columns[k % PATCH]?.[Math.floor(k / PATCH)] ?? 0);
+/** Sum of nine products. */
+function dot(a: Float64Array, aFrom: number, b: Float32Array, bFrom: number): number {
+  let sum = 0;
+  for (let i = 0; i < 9; i++) sum += (a[aFrom + i] ?? 0) * (b[bFrom + i] ?? 0);
+  return sum;
+}
+
+/** G⊗G, [36][9]: what each tap of a 3×3 kernel adds to each factor. */
+function kernelMatrix(): Float64Array {
+  const unit = (k: number): readonly number[] => transformTaps([k === 0 ? 1 : 0, k === 1 ? 1 : 0, k === 2 ? 1 : 0]);
+  const columns = [0, 1, 2].map(unit);
+  const at = (x: number, k: number): number => columns[k]?.[x] ?? 0;
+  return Float64Array.from({ length: PRODUCTS * 9 }, (_, i) => {
+    const [product, tap] = [Math.floor(i / 9), i % 9];
+    return at(Math.floor(product / PATCH), Math.floor(tap / 3)) * at(product % PATCH, tap % 3);
+  });
 }
 
 /**
@@ -94,15 +103,15 @@ export function packWinograd(w: Tensor, block: number, blocks: number): PackedWi
   const total = Math.ceil(o / block);
   const groupLength = PRODUCTS * i * blocks * block;
   const data = new Float32Array(total * PRODUCTS * i * block);
+  const matrix = kernelMatrix();
   for (let oc = 0; oc < o; oc++) {
     const group = Math.floor(oc / (block * blocks));
     const inGroup = Math.min(blocks, total - group * blocks);
     const first = group * groupLength + oc - group * blocks * block;
     for (let ic = 0; ic < i; ic++) {
-      const kernel = (oc * i + ic) * 9;
-      transformKernel(source.subarray(kernel, kernel + 9)).forEach((factor, k) => {
-        data[first + (k * i + ic) * inGroup * block] = factor;
-      });
+      for (let k = 0; k < PRODUCTS; k++) {
+        data[first + (k * i + ic) * inGroup * block] = dot(matrix, 9 * k, source, 9 * (oc * i + ic));
+      }
     }
   }
   return { data, groupLength };
