@@ -42,9 +42,9 @@ export interface Traits {
   readonly elementwise?: true;
   /**
    * How axis 1 of the result relates to axis 1 of the inputs: each channel comes from the same channel of the first input, is a
-   * sum over channels, joins the inputs' channels, or has channels added around them. Layouts are chosen by it.
+   * sum over channels, joins the inputs' channels, has channels added around them, or takes any of them. Layouts are chosen by it.
    */
-  readonly channels?: "same" | "conv" | "join" | "pad";
+  readonly channels?: "same" | "conv" | "join" | "pad" | "take";
   /** Inputs that must have one dtype; a `*` input stands for all of its operands. */
   readonly alike?: readonly string[];
   /** The result has the input's elements in the same row-major order. */

@@ -9,7 +9,7 @@ import * as a from "./arith.ts";
 import { broadcastShapes } from "./broadcast.ts";
 import { axisOf, defineOp, ints, isKnownDType, misfit, sameAs, type Known, type Op, unknownDim } from "./define.ts";
 import { broadcastIndex, flatIndex, gather } from "./nests.ts";
-import { div, mod } from "../loop/expr.ts";
+import { add, div, mod, mul, sub } from "../loop/expr.ts";
 
 /** Dims from a tensor of them, or unknown ones, as many as its length says. */
 function dimsFrom(op: string, shape: Known): Shape {
@@ -171,6 +171,62 @@ export const concat: Op = defineOp({
     });
   },
 });
+
+/** From where on a run of channels is taken, and how far apart they lie. */
+interface ChannelRun {
+  readonly first: number;
+  readonly from: number;
+  readonly step: number;
+}
+
+/** Cuts a list of channels into runs of equal steps. */
+function runsOf(channels: readonly number[]): readonly ChannelRun[] {
+  const runs: ChannelRun[] = [];
+  channels.forEach((c, i) => {
+    const last = runs.at(-1);
+    if (last && i === last.first + 1) runs[runs.length - 1] = { ...last, step: c - last.from };
+    else if (!last || c !== last.from + (i - last.first) * last.step) runs.push({ first: i, from: c, step: 0 });
+  });
+  return runs;
+}
+
+/** Channels (axis 1) of the inputs, which are counted through all of them in their order. */
+export const takeChannels: Op = defineOp({
+  name: "takeChannels",
+  inputs: { xs: "any*" },
+  attrs: { channels: [] as number[] },
+  traits: { channels: "take", alike: ["xs"] },
+  infer: ({ xs }, { channels }) => {
+    const [first] = xs;
+    if (!first || first.shape.length < 2) throw misfit("takeChannels", "there are no channels to take", xs);
+    const fits = (x: Known): boolean =>
+      x.dtype === first.dtype &&
+      x.shape.length === first.shape.length &&
+      x.shape.every((d, i) => i === 1 || dimEquals(d, first.shape[i] ?? 1));
+    const total = xs.reduce((sum, x) => sum + Number(x.shape[1]), 0);
+    if (!xs.every(fits) || !channels.every((c) => Number.isInteger(c) && c >= 0 && c < total))
+      throw misfit("takeChannels", `the inputs do not have the channels [${channels.join(",")}] in common`, xs);
+    return [
+      sameAs(
+        first,
+        first.shape.map((d, i) => (i === 1 ? channels.length : d)),
+      ),
+    ];
+  },
+  compute: ({ out }, { xs }, { channels }) => {
+    const runs = runsOf(channels);
+    return gather(out, ({ p: [n = int(0), c = int(0), ...rest], read }) => {
+      const inRun = ({ first, from, step }: ChannelRun): Expr => add(mul(sub(c, int(first)), int(step)), int(from));
+      const at = runs.slice(1).reduce<Expr>((sum, run) => a.select(a.lt(c, int(run.first)), sum, inRun(run)), inRun(runs[0] ?? NO_RUN));
+      const starts = xs.map((_, i) => xs.slice(0, i).reduce((sum, x) => sum + (x.dims[1] ?? 1), 0));
+      return xs
+        .map((x, i) => (): Expr => read(x, [n, sub(at, int(starts[i] ?? 0)), ...rest]))
+        .reduce((before, after, i) => () => a.select(a.lt(at, int(starts[i] ?? 0)), before(), after()))();
+    });
+  },
+});
+
+const NO_RUN: ChannelRun = { first: 0, from: 0, step: 0 };
 
 export const expand: Op = defineOp({
   name: "expand",

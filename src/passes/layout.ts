@@ -40,6 +40,7 @@ const BLOCKS: Record<NonNullable<Traits["channels"]>, (node: Node, block: number
   conv: convBlocks,
   same: (node) => isBlocked(node.inputs[0]) && input(node, 0).shape[1] === output(node).shape[1],
   join: concatBlocks,
+  take: (node) => node.inputs.every(isBlocked),
   pad: padBlocks,
 };
 

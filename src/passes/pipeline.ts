@@ -2,6 +2,7 @@
 import type { Graph } from "../ir/graph.ts";
 import { HoneError, locate } from "../util/errors.ts";
 import { batchNormIntoConv } from "./batchnorm-into-conv.ts";
+import { channelMaps } from "./channel-maps.ts";
 import { constantFolding } from "./constant-folding.ts";
 import { controlFlow } from "./control-flow.ts";
 import { cse } from "./cse.ts";
@@ -12,6 +13,7 @@ import { gemmConstants } from "./gemm-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
 import { padFolding } from "./pad-folding.ts";
 import type { Pass } from "./pass.ts";
+import { siblingConvs } from "./sibling-convs.ts";
 import { transposes } from "./transposes.ts";
 
 export const PIPELINE: readonly Pass[] = [
@@ -26,6 +28,8 @@ export const PIPELINE: readonly Pass[] = [
   batchNormIntoConv,
   gemmConstants,
   foldBias,
+  channelMaps,
+  siblingConvs,
 ];
 
 export interface OptimizeOptions {

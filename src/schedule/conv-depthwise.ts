@@ -25,11 +25,13 @@ function depthwiseTile(c: TileContext, weights: (kh: Expr, kw: number) => Expr):
   const columns = { stride: g.m.strides[1], dilation: g.m.dilations[1], pad: g.m.pads[1] };
   const base = add(add(mul(c.n, int(strides[0] ?? 1)), mul(c.block, int(strides[1] ?? 1))), mul(ih, int(strides[2] ?? 1)));
   const loads = new Map<number, Stmt>();
-  const inputAt = (t: number, kw: number): Var => {
+  const inputAt = (t: number, kw: number): Expr => {
     const shift = inputColumn(columns, t, kw);
-    const v = variable(`${prefix}x${shift + columns.pad}`, type);
     const iw = add(mul(c.ow, int(columns.stride)), int(shift));
-    loads.set(shift, letVar(v, load(x.buffer, add(base, mul(iw, int(g.lanes))), g.lanes)));
+    const value = load(x.buffer, add(base, mul(iw, int(g.lanes))), g.lanes);
+    if (!sharesInputs(l.machine, g)) return value;
+    const v = variable(`${prefix}x${shift + columns.pad}`, type);
+    loads.set(shift, letVar(v, value));
     return v;
   };
   const updates = Array.from({ length: g.kernelColumns }, (_, kw) => kw).flatMap((kw) => {
@@ -47,12 +49,20 @@ function depthwiseTile(c: TileContext, weights: (kh: Expr, kw: number) => Expr):
   ];
 }
 
+/** Sums that hide the latency of a multiply-add: four cycles of two. */
+const LATENCY = 8;
+
 /** As many pixels as leave room for their accumulators, the inputs they share, and the weights of one row. */
-function depthwisePixels(machine: Machine, g: Geometry): number {
+function sharingPixels(machine: Machine, g: Geometry): number {
   const free = machine.registers - 1 - g.kernelColumns;
   const [, stride] = g.m.strides;
   return Math.max(1, Math.floor((free - g.kernelColumns + stride) / (1 + stride)));
 }
+
+/** Whether a row's inputs are loaded once for all taps. Under a wide kernel too few sums would be left beside them. */
+const sharesInputs = (machine: Machine, g: Geometry): boolean => 2 * sharingPixels(machine, g) >= LATENCY;
+
+const depthwisePixels = (machine: Machine, g: Geometry): number => (sharesInputs(machine, g) ? sharingPixels(machine, g) : LATENCY);
 
 /** A depthwise convolution with constant weights, blocked in and out. */
 export const depthwiseConv: Schedule = {

@@ -92,14 +92,25 @@ function replaceVar(e: Expr, name: string): Expr {
   return e;
 }
 
-/** Statements for `count` vectors side by side at `base`. */
-function vectors(l: Lowering, space: Space, outer: readonly Var[], base: Expr, count: number, part: string): readonly Stmt[] {
+/** A loop along the innermost axis. */
+interface Run {
+  readonly var: Var;
+  readonly turns: number;
+  /** First element of a turn. */
+  readonly base: Expr;
+  /** Vectors side by side in a turn. */
+  readonly count: number;
+}
+
+/** Statements for one turn. */
+function vectors(l: Lowering, space: Space, outer: readonly Var[], run: Run, part: string): readonly Stmt[] {
+  const { base, count } = run;
   const { nest, machine, place } = l;
   const lanes = machine.lanes;
   const lane = indexVar(`${l.prefix}lane`);
   const ranges = new Map<string, Range>([[lane.name, { lo: 0, hi: lanes - 1 }]]);
   outer.forEach((v, i) => ranges.set(v.name, { lo: 0, hi: (space.extents[i] ?? 1) - 1 }));
-  if (base.kind === "var") ranges.set(base.name, { lo: 0, hi: (space.extents.at(-1) ?? 1) - 1 });
+  ranges.set(run.var.name, { lo: 0, hi: run.turns - 1 });
   const r = (nest.reduction?.extents ?? []).map((_, i) => indexVar(`${l.prefix}${part}r${i}`));
   r.forEach((v, i) => ranges.set(v.name, { lo: 0, hi: (nest.reduction?.extents[i] ?? 1) - 1 }));
   const read = laneRead(l, lane, lanes, ranges);
@@ -166,9 +177,10 @@ export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: st
       const narrow = last - ((last - wide) % machine.lanes);
       const loop = (from: number, to: number, step: number, part: string): readonly Stmt[] => {
         if (to <= from) return [];
-        const one = to - from === step;
-        const body = vectors(l, space, outer, one ? int(from) : v, step / machine.lanes, part);
-        return one ? [forLoop(indexVar(`${prefix}${part}one`), 1, body)] : [forLoop(v, to, body, { from: int(from), step })];
+        // Counted in vectors, so that it shows that each starts at a multiple of the lanes.
+        const turns = (to - from) / step;
+        const run = { var: v, turns, base: add(mul(v, int(step)), int(from)), count: step / machine.lanes };
+        return [forLoop(v, turns, vectors(l, space, outer, run, part))];
       };
       const inner = [
         ...loop(0, wide, many, "w"),
