@@ -2,7 +2,7 @@
 import { add, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import type { Machine } from "../loop/machine.ts";
 import { forLoop, letMutable, letVar, setVar } from "../loop/stmt.ts";
-import type { Expr, Stmt, Var } from "../loop/types.ts";
+import type { Expr, Stmt } from "../loop/types.ts";
 import { physicalDims } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
 import { geometryOf, kernelRowRange, type Geometry } from "./conv-geometry.ts";

@@ -18,6 +18,7 @@ import { denseConv } from "./conv.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
+import { matrixProduct } from "./matmul.ts";
 import { takeLanes } from "./take-lanes.ts";
 import { vectorized } from "./vectorize.ts";
 
@@ -139,7 +140,14 @@ function textbookElement(l: Lowering, p: readonly Expr[], part: string): readonl
 }
 
 /** Tried in order; the first that applies is used, the textbook if none does. */
-const SCHEDULES: readonly Schedule[] = [winogradConv, denseConv, depthwiseConv, takeLanes, vectorized(textbookElement)];
+const SCHEDULES: readonly Schedule[] = [
+  winogradConv,
+  denseConv,
+  depthwiseConv,
+  takeLanes,
+  matrixProduct(textbookElement),
+  vectorized(textbookElement),
+];
 
 function schedule(l: Lowering, options: LowerOptions): { readonly name: string; readonly body: readonly Stmt[] } {
   for (const s of options.schedule === "naive" ? [] : SCHEDULES) {

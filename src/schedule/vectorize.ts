@@ -45,7 +45,7 @@ const mentions = (e: Expr, name: string): boolean => {
 };
 
 /** Reads as vectors along `lane`, a variable that stands for the position in the vector. */
-function laneRead(l: Lowering, lane: Var, lanes: number, ranges: ReadonlyMap<string, Range>): Read {
+export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: ReadonlyMap<string, Range>): Read {
   return (operand: Operand, index, outside) => {
     const { buffer, layout } = l.place(operand);
     const offset = simplifyExpr(offsetOf(operand.dims, layout, index), ranges);
@@ -82,7 +82,8 @@ function laneStride(e: Expr, name: string): number | undefined {
   return a === undefined || b === undefined ? undefined : a + b;
 }
 
-function replaceVar(e: Expr, name: string): Expr {
+/** The offset of the first lane. */
+export function replaceVar(e: Expr, name: string): Expr {
   if (e.kind === "var") return e.name === name ? int(0) : e;
   if (e.kind === "binary")
     return e.op === "add"

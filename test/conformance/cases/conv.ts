@@ -63,6 +63,8 @@ const SHAPES: Readonly<Record<string, ConvCase>> = {
   "depthwise odd channels": { c: 13, o: 13, size: [9, 10], k: [3, 3], pads: [1, 1, 1, 1], group: 13 },
   "depthwise strided": { c: 24, o: 24, size: [13, 12], k: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], group: 24 },
   "depthwise 5x5 dilated": { c: 8, o: 8, size: [14, 15], k: [5, 5], dilations: [2, 1], pads: [4, 2, 4, 2], group: 8 },
+  "depthwise 5x5": { c: 16, o: 16, size: [11, 19], k: [5, 5], pads: [2, 2, 2, 2], group: 16 },
+  "depthwise 7x7 strided": { c: 8, o: 8, size: [15, 23], k: [7, 7], strides: [2, 2], pads: [3, 3, 3, 3], group: 8 },
   "depthwise with multiplier": { c: 6, o: 12, size: [8, 8], k: [3, 3], pads: [1, 1, 1, 1], group: 6 },
   "depthwise uneven pads": { c: 8, o: 8, size: [8, 9], k: [3, 3], strides: [2, 2], pads: [0, 0, 1, 1], group: 8 },
   "1-d": { c: 5, o: 6, size: [23], k: [5], strides: [2], pads: [2, 1] },
@@ -127,6 +129,10 @@ const blocked = CHANNELS.flatMap((c): OpCase[] => [
   around(`transpose twice, ${c} channels`, c, (m, x) =>
     m.op("transpose", [m.op("sigmoid", [m.op("transpose", [x], { perm: [0, 2, 3, 1] })])], { perm: [0, 3, 1, 2] }),
   ),
+  around(`channels taken in another order, ${c} channels`, c, (m, x) =>
+    m.op("takeChannels", [x, m.op("neg", [x])], { channels: [...Array.from({ length: c }, (_, i) => 2 * i), 3, 2 * c - 1, 0] }),
+  ),
+  around(`some channels taken, ${c} channels`, c, (m, x) => m.op("takeChannels", [x], { channels: [4, 5, 6, 7, 8, 9, 10, 11, 12, 1] })),
   around(`softmax over channels, ${c} channels`, c, (m, x) => m.op("softmax", [x], { axis: 1 })),
   around(`channel shuffle, ${c} channels`, c, (m, x) => {
     const split = m.op("reshape", [x, m.i64([1, 1, c, 9, 10])]);
