@@ -1,0 +1,197 @@
+/**
+ * hone's WebAssembly against onnxruntime-web's, one thread each, in Node and in Chromium:
+ * `npm run bench:web [-- --write] [--seconds N] [NAME...]`. --write renews docs/web-performance.md.
+ * Models and browsers that are not there are left out and named.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import * as ort from "onnxruntime-web/wasm";
+import { readEngine } from "../../src/engine/read.ts";
+import { writeEngine } from "../../src/engine/write.ts";
+import { Session } from "../../src/runtime/node/session.ts";
+import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { must } from "../../src/util/errors.ts";
+import { buildModel } from "../../src/workflow/build.ts";
+import { difference } from "../../src/workflow/difference.ts";
+import { ensureModel } from "../models/write.ts";
+import { bundlePage, ROOT } from "../web/bundle.ts";
+import { findChromium, launchChromium } from "../web/chromium.ts";
+import { servePage, textFile } from "../web/server.ts";
+import type { PageRequest, PageTimes } from "./web-page.ts";
+import { webPage, type WebRow, type WebSide } from "./web-performance.ts";
+
+const MODELS: readonly { readonly name: string; readonly file?: string }[] = [
+  { name: "retinaface-mobilenet0.25-640", file: "retinaface-landmark/retinaface-mobilenet0.25-640.onnx" },
+  { name: "mobilenet-v2" },
+  { name: "resnet18" },
+  { name: "resnet50-v1.5" },
+];
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const least = (times: readonly number[]): number => Math.min(...times);
+
+interface Subject {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly engine: Uint8Array;
+  readonly dims: readonly number[];
+  readonly buildSeconds: number;
+}
+
+async function subjectOf({ name, file }: (typeof MODELS)[number]): Promise<Subject | undefined> {
+  const path = file === undefined ? await ensureModel(name, join(ROOT, "out/models")) : join(ROOT, "../shared/models", file);
+  if (!existsSync(path)) return undefined;
+  const { engine, seconds, build } = await buildModel(path, { targets: ["wasm"] });
+  const dims = must(build.compiled.programs[0]?.inputs[0], "an input's dims");
+  return { name, model: new Uint8Array(readFileSync(path)), engine, dims, buildSeconds: seconds };
+}
+
+/** The engine with those of its targets only that need nothing but plain vectors. */
+function plainOnly(bytes: Uint8Array): Uint8Array {
+  const { manifest, sections } = readEngine(bytes, { hash: sha256 });
+  const targets = manifest.targets.filter((t) => !t.features.includes("relaxed-simd"));
+  return writeEngine(
+    { manifest: { ...manifest, targets }, sections: [...sections].map(([name, part]) => ({ name, bytes: part })) },
+    sha256,
+  );
+}
+
+/** Bytes over the wire of an engine's code: its best module. */
+function codeBytes(bytes: Uint8Array): number {
+  const { manifest, sections } = readEngine(bytes, { hash: sha256 });
+  return Math.max(...manifest.targets.map((t) => gzipSync(must(sections.get(t.section), t.section)).length));
+}
+
+interface Timed {
+  readonly times: number[];
+  readonly cpu: number[];
+}
+
+async function timeOne(run: () => unknown, into: Timed): Promise<void> {
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  const running = run();
+  if (running instanceof Promise) await running;
+  into.times.push(performance.now() - began);
+  const { user, system } = process.cpuUsage(cpu);
+  into.cpu.push((user + system) / 1000);
+}
+
+async function inNode({ model, engine, dims }: Subject, seconds: number): Promise<WebSide> {
+  ort.env.wasm.numThreads = 1;
+  const data = Float32Array.from({ length: dims.reduce((n, d) => n * d, 1) }, (_, i) => Math.sin(i * 0.37));
+  const session = await Session.open(engine, { contexts: 1 });
+  const peer = await ort.InferenceSession.create(model);
+  const feeds = { [session.inputNames[0] ?? ""]: tensor("float32", dims, data) };
+  const theirs = { [peer.inputNames[0] ?? ""]: new ort.Tensor("float32", data, dims) };
+  const [hone, other]: [Timed, Timed] = [
+    { times: [], cpu: [] },
+    { times: [], cpu: [] },
+  ];
+  const results = session.runSync(feeds);
+  const wanted = (await peer.run(theirs)) as Readonly<Record<string, Tensor>>;
+  const relativeError = Math.max(...Object.entries(results).map(([k, t]) => difference(t, must(wanted[k], k)).relativeError));
+  for (let i = 0; i < 4; i++) {
+    session.runSync(feeds);
+    await peer.run(theirs);
+  }
+  for (let spent = 0; spent < 1000 * seconds || hone.times.length < 6;) {
+    const began = performance.now();
+    for (let i = 0; i < 2; i++) await timeOne(() => session.runSync(feeds), hone);
+    for (let i = 0; i < 2; i++) await timeOne(() => peer.run(theirs), other);
+    spent += performance.now() - began;
+  }
+  const { target } = session.info;
+  await session.close();
+  await peer.release();
+  const [a, b] = [least(hone.times), least(other.times)];
+  return {
+    where: `Node ${process.versions.node}`,
+    target,
+    honeMs: a,
+    peerMs: b,
+    ratio: b / a,
+    cpuRatio: least(other.cpu) / least(hone.cpu),
+    relativeError,
+  };
+}
+
+async function inChromium({ model, engine, dims }: Subject, seconds: number, executable: string): Promise<WebSide> {
+  const dist = join(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"), "..");
+  const files = new Map([
+    ...(await bundlePage({ "page.js": "scripts/bench/web-page.ts" }, { external: ["node:*"] })),
+    ["index.html", textFile('<!doctype html><meta charset="utf-8"><title>bench</title><script type="module" src="page.js"></script>')],
+    ["model.onnx", model],
+    ["hone.hone", engine],
+    ["plain.hone", plainOnly(engine)],
+    ["ort.mjs", new Uint8Array(readFileSync(join(dist, "ort-wasm-simd-threaded.mjs")))],
+    ["ort.wasm", new Uint8Array(readFileSync(join(dist, "ort-wasm-simd-threaded.wasm")))],
+  ] as const);
+  const server = await servePage(files, { isolated: true });
+  const browser = await launchChromium(executable);
+  try {
+    const page = await browser.newPage();
+    page.on("pageerror", (error) => say(`page: ${error.message}`));
+    await page.goto(server.url);
+    await page.waitForFunction(() => "bench" in globalThis);
+    const engines = [
+      ["hone", "hone.hone"],
+      ["plain", "plain.hone"],
+    ] as const;
+    const request: PageRequest = { model: "model.onnx", engines, dims, seconds };
+    const results = await page.evaluate<readonly PageTimes[]>(`bench(${JSON.stringify(request)})`);
+    const of = (name: string): PageTimes =>
+      must(
+        results.find((r) => r.name === name),
+        name,
+      );
+    const [a, plain, b] = [least(of("hone").times), least(of("plain").times), least(of("onnxruntime-web").times)];
+    return {
+      where: `Chromium ${browser.version().split(".")[0] ?? ""}`,
+      target: of("hone").target,
+      honeMs: a,
+      plainMs: plain,
+      peerMs: b,
+      ratio: b / a,
+      relativeError: of("hone").relativeError,
+    };
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+const line = (name: string, s: WebSide): string =>
+  `${name.padEnd(30)}  ${s.where.padEnd(14)}  hone ${s.honeMs.toFixed(1).padStart(7)} ms (${s.target}${s.plainMs === undefined ? "" : `; plain ${s.plainMs.toFixed(1)}`})  ` +
+  `onnxruntime-web ${s.peerMs.toFixed(1).padStart(7)} ms  ${s.ratio.toFixed(2)}x${s.cpuRatio === undefined ? "" : `  ${s.cpuRatio.toFixed(2)}x by CPU`}  differs by ${s.relativeError.toExponential(1)}`;
+
+const at = process.argv.indexOf("--seconds");
+const seconds = at < 0 ? 8 : Number(process.argv[at + 1]);
+const words = process.argv.slice(2).filter((a, i, all) => !a.startsWith("--") && all[i - 1] !== "--seconds");
+const executable = findChromium();
+if (executable === undefined) say("left out: Chromium is not installed");
+const rows: WebRow[] = [];
+for (const model of MODELS.filter(({ name }) => words.length === 0 || words.some((w) => name.includes(w)))) {
+  const subject = await subjectOf(model);
+  if (subject === undefined) {
+    say(`left out: ${model.name} is not in ../shared/models`);
+    continue;
+  }
+  const load = loadavg()[0] ?? NaN;
+  const sides = [await inNode(subject, seconds), ...(executable === undefined ? [] : [await inChromium(subject, seconds, executable)])];
+  for (const side of sides) process.stdout.write(`${line(model.name, side)}\n`);
+  rows.push({ name: model.name, sides, codeBytes: codeBytes(subject.engine), buildSeconds: subject.buildSeconds, load });
+}
+const runtime = [...(await bundlePage({ "web.js": "src/web.ts" })).values()].reduce((n, bytes) => n + gzipSync(bytes).length, 0);
+process.stdout.write(`hone's runtime for pages: ${(runtime / 1000).toFixed(1)} kB of gzip\n`);
+if (process.argv.includes("--write")) {
+  writeFileSync(
+    join(ROOT, "docs/web-performance.md"),
+    webPage(rows, { cpu: cpus()[0]?.model ?? "an unknown CPU", cores: cpus().length, runtime }),
+  );
+}
