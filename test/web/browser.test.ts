@@ -4,9 +4,11 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundlePage, type Files } from "../../scripts/web/bundle.ts";
 import { findChromium, launchChromium } from "../../scripts/web/chromium.ts";
+import { faceEngine, pageFiles } from "../../scripts/web/serve.ts";
 import { servePage, textFile } from "../../scripts/web/server.ts";
 import { Session } from "../../src/runtime/node/session.ts";
 import { convEngine, numbers } from "../../src/runtime/testing/wasm.ts";
+import { packageFile } from "../../src/workflow/detector.ts";
 import { must } from "../../src/util/errors.ts";
 import type { PageResult, Programs } from "./page.ts";
 
@@ -86,6 +88,29 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
     const want = await wanted();
     expect(result.data).toHaveLength(want.length);
     result.data.forEach((v, i) => expect(v).toBeCloseTo(want[i] ?? NaN, 5));
+  });
+
+  const sample = packageFile("@vladmandic/face-api", "demo/sample1.jpg");
+  test.skipIf(sample === undefined)("npm run web: a dropped photo shows its faces", { timeout: 60_000 }, async () => {
+    const server = await servePage(await pageFiles(await faceEngine()), { isolated: true });
+    const page = await must(browser, "browser").newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    try {
+      await page.goto(server.url);
+      await page.setInputFiles("#file", must(sample, "sample"));
+      await page.waitForFunction("document.getElementById('faces').textContent !== '–'");
+      expect(await page.textContent("#faces")).toBe("3");
+      expect(await page.textContent("#model-time")).toMatch(/^\d+\.\d ms$/);
+      expect(await page.isVisible("#picture")).toBe(true);
+      await page.setInputFiles("#file", { name: "not-a-photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("text") });
+      await page.waitForSelector("#problem:not([hidden])");
+      expect(await page.textContent("#problem")).toContain("no picture that the browser can read");
+      expect(complaints).toEqual([]);
+    } finally {
+      await page.close();
+      await server.close();
+    }
   });
 
   test("what goes wrong is an error with a code", async () => {

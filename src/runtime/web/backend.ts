@@ -9,7 +9,7 @@ import { fromFailure, type Reply, type Request } from "./protocol.ts";
 export interface BrowserWorker {
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(type: "error" | "messageerror", listener: (event: { readonly message?: string }) => void): void;
-  postMessage(message: unknown, transfer: readonly ArrayBufferLike[]): void;
+  postMessage(message: unknown, transfer: ArrayBuffer[]): void;
   terminate(): void;
 }
 
@@ -86,7 +86,7 @@ export class WebBackend implements Backend {
     this.#fail(new HoneError("engine.closed", "the session was closed", { hint: "Open a new one with Session.open." }));
   }
 
-  #ask(request: Request, transfer: readonly ArrayBufferLike[]): Promise<readonly TypedArray[]> {
+  #ask(request: Request, transfer: ArrayBuffer[]): Promise<readonly TypedArray[]> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
     return new Promise((resolve, reject) => {
       this.#pending.set(request.id, { resolve, reject });
