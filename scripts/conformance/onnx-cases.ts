@@ -3,9 +3,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { OnnxModel, OnnxTensor } from "../../src/formats/onnx/ast.ts";
+import type { OnnxModel, OnnxSequence, OnnxTensor, OnnxType } from "../../src/formats/onnx/ast.ts";
 import { importOnnx } from "../../src/formats/onnx/import.ts";
-import { readOnnx, readOnnxTensor } from "../../src/formats/onnx/read.ts";
+import { readOnnx, readOnnxOptional, readOnnxSequence, readOnnxTensor } from "../../src/formats/onnx/read.ts";
 import { tensorOf } from "../../src/formats/onnx/tensor.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { elementCount, tensor, type Tensor } from "../../src/tensor/tensor.ts";
@@ -28,7 +28,9 @@ export interface OnnxCase extends Case {
 
 interface Files {
   readonly model: OnnxModel;
+  /** Elements of a sequence are inputs of their own: `x.0`, `x.1`, … */
   readonly inputs: ReadonlyMap<string, OnnxTensor>;
+  readonly lists: Readonly<Record<string, number | null>>;
   readonly folder: string;
 }
 
@@ -36,25 +38,51 @@ function readTensor(file: string): OnnxTensor | undefined {
   return existsSync(file) ? readOnnxTensor(readFileSync(file), { file }) : undefined;
 }
 
+/** What a data file holds, as tensors by the names that the importer gives them, and how long the lists among them are. */
+interface Data {
+  readonly tensors: readonly OnnxTensor[];
+  readonly lists: Readonly<Record<string, number | null>>;
+}
+
+function sequenceData(name: string, { tensorValues, sequenceValues }: OnnxSequence): Data {
+  const inner = sequenceValues.map((s, i) => sequenceData(`${name}.${i}`, s));
+  const tensors = tensorValues.map((t, i) => ({ ...t, name: `${name}.${i}` }));
+  const lists = Object.assign({ [name]: tensors.length + inner.length }, ...inner.map((d) => d.lists)) as Data["lists"];
+  return { tensors: [...tensors, ...inner.flatMap((d) => d.tensors)], lists };
+}
+
+function readData(file: string, name: string, type: OnnxType | undefined): Data {
+  const none: Data = { tensors: [], lists: {} };
+  if (!existsSync(file)) return none;
+  const bytes = readFileSync(file);
+  if (type?.sequenceType) return sequenceData(name, readOnnxSequence(bytes, { file }));
+  if (!type?.optionalType) {
+    const proto = readOnnxTensor(bytes, { file });
+    return proto.dataType === 0 ? none : { tensors: [{ ...proto, name }], lists: {} };
+  }
+  const { tensorValue, sequenceValue } = readOnnxOptional(bytes, { file });
+  if (sequenceValue) return sequenceData(name, sequenceValue);
+  return tensorValue ? { tensors: [{ ...tensorValue, name }], lists: {} } : { tensors: [], lists: { [name]: null } };
+}
+
 function filesOf(folder: string, set: string): Files {
   const file = join(folder, "model.onnx");
   const model = readOnnx(readFileSync(file), { file });
   const initialized = new Set(model.graph?.initializer.map((t) => t.name));
   const declared = (model.graph?.input ?? []).filter((v) => !initialized.has(v.name));
-  const inputs = declared.flatMap(({ name }, i) => {
-    const proto = readTensor(join(folder, set, `input_${i}.pb`));
-    return proto ? [[name, { ...proto, name }] as const] : [];
-  });
-  return { model, inputs: new Map(inputs), folder };
+  const data = declared.map(({ name, type }, i) => readData(join(folder, set, `input_${i}.pb`), name, type));
+  const inputs = data.flatMap((d) => d.tensors.map((t) => [t.name, t] as const));
+  return { model, inputs: new Map(inputs), lists: Object.assign({}, ...data.map((d) => d.lists)) as Data["lists"], folder };
 }
 
 /** The graph for these inputs, of which those that `fix` names are constants. */
-function imported({ model, inputs }: Files, fix: (tensor: OnnxTensor, index: number) => boolean): Graph {
+function imported({ model, inputs, lists }: Files, fix: (tensor: OnnxTensor, index: number) => boolean): Graph {
   const list = [...inputs.values()];
-  const fixed = list.filter(fix);
+  const declared = new Set(model.graph?.input.map((v) => v.name));
+  const fixed = list.filter((t, i) => declared.has(t.name) && fix(t, i));
   const shapes = Object.fromEntries(list.filter((t) => !fixed.includes(t)).map((t) => [t.name, Array.from(t.dims, Number)]));
   const graph = model.graph && { ...model.graph, initializer: [...model.graph.initializer, ...fixed] };
-  return importOnnx({ ...model, ...(graph ? { graph } : {}) }, { file: "model.onnx", shapes });
+  return importOnnx({ ...model, ...(graph ? { graph } : {}) }, { file: "model.onnx", shapes, lists });
 }
 
 const isStatic = (graph: Graph): boolean => graph.nodes.every((n) => n.outputs.every((v) => v.shape.every((d) => typeof d === "number")));
@@ -99,10 +127,9 @@ export function readCases(folder: string, name: string): OnnxCase[] {
         return proto ? [[v.name, tensorOf(proto, at)] as const] : [];
       }),
     );
-    const wanted = (files.model.graph?.output ?? []).flatMap((_, i) => {
-      const proto = readTensor(join(folder, set, `output_${i}.pb`));
-      return proto && proto.dataType !== 0 ? [tensorOf(proto, at)] : [];
-    });
+    const wanted = (files.model.graph?.output ?? []).flatMap(({ name: output, type }, i) =>
+      readData(join(folder, set, `output_${i}.pb`), output, type).tensors.map((t) => tensorOf(t, at)),
+    );
     return { name: sets.length > 1 ? `${name}/${set}` : name, graph, feeds, wanted };
   });
 }

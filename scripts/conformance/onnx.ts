@@ -57,6 +57,8 @@ function failure(group: string, name: string, error: unknown): Verdict {
 
 function judged(group: string, c: OnnxCase, outcome: Outcome): Verdict {
   if ("error" in outcome) return failure(group, c.name, outcome.error);
+  if (outcome.outputs.length !== c.wanted.length)
+    return { group, name: c.name, state: "failed", why: `${outcome.outputs.length} outputs instead of ${c.wanted.length}` };
   const wrong = c.wanted.flatMap((want, i) => difference(outcome.outputs[i], want, ONNX_TOLERANCE) ?? []);
   return wrong[0] === undefined ? { group, name: c.name, state: "passed" } : { group, name: c.name, state: "failed", why: wrong[0] };
 }

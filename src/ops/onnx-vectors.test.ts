@@ -84,9 +84,10 @@ function judge(name: string): string | undefined {
   const data = join(at, "test_data_set_0");
   const initialized = new Set(model.graph?.initializer.map((t) => t.name));
   const inputs = (model.graph?.input ?? []).filter((v) => !initialized.has(v.name));
-  const tensors = inputs.every((v) => v.type?.tensorType);
+  const tensors = [...inputs, ...(model.graph?.output ?? [])].every((v) => v.type?.tensorType);
+  if (!tensors) throw new HoneError("model.unsupported", "sequences are judged by npm run conformance:onnx");
   const protos = new Map(
-    (tensors ? inputs : []).flatMap(({ name: input }, i) => {
+    inputs.flatMap(({ name: input }, i) => {
       const pb = join(data, `input_${i}.pb`);
       return existsSync(pb) ? [[input, readOnnxTensor(readFileSync(pb), { file: pb })] as const] : [];
     }),

@@ -91,7 +91,7 @@ async function engineSubject(path: string, options: SubjectOptions): Promise<Sub
   const model = await readModelFile(options.model, options.signal);
   const same = model.sha256 === manifest.model.sha256;
   const warnings = same ? [] : [`the engine was built from another file than ${options.model}: its hash differs`];
-  return { ...engine, model, macs: countMacs(bindProfile(importFile(model), shapesOf(inputs), model.path)), warnings };
+  return { ...engine, model, macs: countMacs(bindProfile(importFile(model, [shapesOf(inputs)]), shapesOf(inputs), model.path)), warnings };
 }
 
 const shapesOf = (inputs: readonly FeedInput[]): Record<string, readonly number[]> =>

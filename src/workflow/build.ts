@@ -69,7 +69,7 @@ async function prepare(path: string, options: BuildModelOptions): Promise<Prepar
   const profiles = parseProfiles(options.shapes ?? []);
   options.onEvent?.({ kind: "stage", stage: "import" });
   const model = await readModelFile(path, options.signal);
-  const graph = { ...importFile(model), name: baseName(path) };
+  const graph = { ...importFile(model, profiles), name: baseName(path) };
   const bound = (profiles.length > 0 ? profiles : [{}]).map((p) => bindProfile(graph, p, path));
   const { recipe, why } = await chooseRecipe(signatureOf(must(bound[0], "a profile")), options.recipe, options.signal);
   return { model, graph, profiles, recipeWhy: why, ...given("recipe", recipe) };

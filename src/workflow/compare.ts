@@ -7,6 +7,7 @@ import { difference, INCOMPARABLE, type Difference } from "./difference.ts";
 import { makeFeeds, type FeedInput, type FeedOptions, type NamedFeeds } from "./feeds.ts";
 import { importFile, readModelFile } from "./model-file.ts";
 import { openOnnxRuntime, type Peer } from "./peer.ts";
+import { parseProfiles } from "./shapes.ts";
 
 export interface CompareOptions extends BuildModelOptions, Omit<FeedOptions, "signal"> {
   /** Default: onnxruntime for ONNX, naive for other formats, which ONNX Runtime does not read. */
@@ -52,7 +53,7 @@ export async function compareModel(path: string, options: CompareOptions): Promi
     });
   }
   // What is wrong with the model is said in hone's words before the other side says it in its own.
-  importFile(model);
+  importFile(model, parseProfiles(options.shapes ?? []));
   const peer = against === "onnxruntime" ? await openOnnxRuntime(path) : await openNaive(path, options);
   try {
     const built = await buildModel(path, options);

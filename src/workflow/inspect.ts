@@ -103,7 +103,7 @@ interface Imported {
 
 function tryImport(model: ModelFile, profile: Profile): Imported {
   try {
-    const graph = importFile(model);
+    const graph = importFile(model, [profile]);
     return { graph: Object.keys(profile).length > 0 ? bindProfile(graph, profile, model.path) : graph, problems: [] };
   } catch (error) {
     if (!(error instanceof HoneError) || !REPORTED.has(error.code)) throw error;

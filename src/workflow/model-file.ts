@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { importModel, requireFormat } from "../formats/index.ts";
+import { importModel, requireFormat, type InputShapes } from "../formats/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import { HoneError } from "../util/errors.ts";
 import { given } from "./events.ts";
@@ -60,9 +60,21 @@ export async function readModelFile(path: string, signal?: AbortSignal): Promise
   return { path, bytes, sha256: createHash("sha256").update(bytes).digest("hex"), format: requireFormat(bytes, path) };
 }
 
-/** The graph of a model file. Throws what importing throws. */
-export function importFile(model: ModelFile): Graph {
-  return importModel(model.bytes, { file: model.path, resolveExternal: externalData(model) });
+/**
+ * The graph of a model file. What a model decides by the sizes of its inputs, such as which branch to take, can only be read for
+ * given shapes: when the model cannot be read for all and `profiles` has one set of shapes, it is read for that. Throws what
+ * importing throws.
+ */
+export function importFile(model: ModelFile, profiles: readonly InputShapes[] = []): Graph {
+  const options = { file: model.path, resolveExternal: externalData(model) };
+  const [shapes, ...others] = profiles;
+  try {
+    return importModel(model.bytes, options);
+  } catch (error) {
+    const undecided = error instanceof HoneError && (error.code === "model.unsupported" || error.code === "graph.shape");
+    if (!undecided || !shapes || others.length > 0) throw error;
+  }
+  return importModel(model.bytes, { ...options, shapes });
 }
 
 const loaded = new WeakMap<ModelFile, Map<string, Uint8Array | undefined>>();

@@ -167,3 +167,19 @@ export interface OnnxFunction {
   readonly overload: string;
   readonly metadataProps: readonly OnnxStringEntry[];
 }
+
+/** A value of a sequence type, as ONNX's test data have it. */
+export interface OnnxSequence {
+  readonly name: string;
+  readonly elemType: number;
+  readonly tensorValues: readonly OnnxTensor[];
+  readonly sequenceValues: readonly OnnxSequence[];
+}
+
+/** A value of an optional type; without a value it has no element. */
+export interface OnnxOptional {
+  readonly name: string;
+  readonly elemType: number;
+  readonly tensorValue?: OnnxTensor;
+  readonly sequenceValue?: OnnxSequence;
+}

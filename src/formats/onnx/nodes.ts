@@ -3,8 +3,9 @@ import type { Graph, Value } from "../../ir/graph.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
-import type { OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
+import type { OnnxFunction, OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
+import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./functions.ts";
 import { findFlowMapper, findMapper } from "./map/index.ts";
 import type { Flow, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName } from "./map/node.ts";
@@ -22,24 +23,22 @@ const MAX_NODES = 1 << 18;
 /** Of graphs in graphs. */
 const MAX_DEPTH = 64;
 
-export const isOnnxDomain = (domain: string): boolean => domain === "" || domain === "ai.onnx";
-
 /** Thrown where what is needed could not be made, which is a problem told already. */
 const BROKEN = new Error("broken");
 
 /** What all graphs of one model share. */
 export class ImportSession {
-  readonly opset: number;
   readonly settings: ImportSettings;
+  readonly functions: FunctionTable;
   problems: Problems;
   /** How often each node name was seen: ONNX does not ask for unique ones. */
   readonly #seen = new Map<string, number>();
   #nodes = 0;
 
-  constructor(opset: number, settings: ImportSettings, problems: Problems) {
-    this.opset = opset;
+  constructor(settings: ImportSettings, problems: Problems, functions: readonly OnnxFunction[]) {
     this.settings = settings;
     this.problems = problems;
+    this.functions = new FunctionTable(functions);
   }
 
   uniqueName(node: OnnxNode): string {
@@ -77,12 +76,15 @@ function unbroken<T>(work: () => T): T | undefined {
 export class GraphImporter implements Flow {
   readonly #session: ImportSession;
   readonly #scope: Scope;
+  readonly #opset: number;
   readonly #depth: number;
 
-  constructor(session: ImportSession, scope: Scope, depth = 0) {
+  /** `opset` is the version of ONNX's own operators that the nodes are written in. */
+  constructor(session: ImportSession, scope: Scope, opset: number, depth = 0) {
     if (depth > MAX_DEPTH) throw new HoneError("model.unsupported", "the model's subgraphs are nested too deeply");
     this.#session = session;
     this.#scope = scope;
+    this.#opset = opset;
     this.#depth = depth;
   }
 
@@ -154,8 +156,25 @@ export class GraphImporter implements Flow {
     return this.#session.trial(work);
   }
 
-  #within(scope: Scope): GraphImporter {
-    return new GraphImporter(this.#session, scope, this.#depth + 1);
+  #within(scope: Scope, opset: number = this.#opset): GraphImporter {
+    return new GraphImporter(this.#session, scope, opset, this.#depth + 1);
+  }
+
+  /** The body of a function of the model, which sees nothing but its inputs. */
+  #expand(call: OnnxNode, callee: OnnxFunction, things: readonly (Thing | undefined)[]): readonly Thing[] {
+    const scope = new Scope(this.#scope.builder);
+    callee.input.forEach((name, i) => {
+      if (things[i]) scope.set(name, things[i]);
+    });
+    const given = new Set(callee.input.filter((_, i) => things[i]));
+    const graph = bodyOf(call, callee, given);
+    const inner = this.#within(scope, opsetOfFunction(callee, this.#opset));
+    inner.nodes(graph);
+    return callee.output.map((name) => {
+      const thing = inner.output(name);
+      if (thing === undefined) throw BROKEN;
+      return thing;
+    });
   }
 
   #run(graph: OnnxGraph, inputs: readonly Thing[]): readonly Thing[] {
@@ -179,7 +198,7 @@ export class GraphImporter implements Flow {
     const things = trimmed(node.input.map((name) => this.#input(name)));
     const context = {
       builder: this.#scope.builder,
-      opset: this.#session.opset,
+      opset: this.#opset,
       tensorOf: (attribute: NodeAttribute) => attribute.t && tensorOf(attribute.t, this.#session.settings),
     };
     const tensors = things.map((t) => (isTensor(t) ? t : undefined));
@@ -191,6 +210,8 @@ export class GraphImporter implements Flow {
   }
 
   #mapperOf(node: OnnxNode): (n: NodeView, things: readonly (Thing | undefined)[]) => Thing | readonly Thing[] {
+    const callee = this.#session.functions.find(node);
+    if (callee) return (_, things) => this.#expand(node, callee, things);
     const known = isOnnxDomain(node.domain);
     const flowMapper = known ? findFlowMapper(node.opType) : undefined;
     if (flowMapper) return (n, things) => flowMapper(n, things, this);

@@ -1,7 +1,7 @@
 import { HoneError } from "../../util/errors.ts";
 import { decode } from "../protobuf/read.ts";
-import type { OnnxModel, OnnxTensor } from "./ast.ts";
-import { modelSchema, tensorSchema } from "./schema.ts";
+import type { OnnxModel, OnnxOptional, OnnxSequence, OnnxTensor } from "./ast.ts";
+import { modelSchema, optionalSchema, sequenceSchema, tensorSchema } from "./schema.ts";
 
 /** The name of a file, for errors. */
 export interface ReadOptions {
@@ -26,4 +26,14 @@ export function readOnnx(bytes: Uint8Array, { file }: ReadOptions): OnnxModel {
 /** Reads a file that holds a single tensor, as ONNX's test data are. */
 export function readOnnxTensor(bytes: Uint8Array, { file }: ReadOptions): OnnxTensor {
   return decode(tensorSchema, bytes, file);
+}
+
+/** The same of a sequence. */
+export function readOnnxSequence(bytes: Uint8Array, { file }: ReadOptions): OnnxSequence {
+  return decode(sequenceSchema, bytes, file);
+}
+
+/** The same of an optional. */
+export function readOnnxOptional(bytes: Uint8Array, { file }: ReadOptions): OnnxOptional {
+  return decode(optionalSchema, bytes, file);
 }

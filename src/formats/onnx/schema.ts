@@ -31,7 +31,9 @@ import type {
   OnnxModel,
   OnnxNode,
   OnnxOpset,
+  OnnxOptional,
   OnnxSegment,
+  OnnxSequence,
   OnnxShape,
   OnnxSparseTensor,
   OnnxStringEntry,
@@ -163,6 +165,27 @@ const graph: Schema<OnnxGraph> = {
     quantizationAnnotation: messages(14, () => annotation),
     sparseInitializer: messages(15, () => sparseTensor),
     metadataProps: messages(16, () => entry),
+  },
+};
+
+export const sequenceSchema: Schema<OnnxSequence> = {
+  name: "SequenceProto",
+  fields: {
+    name: text(1),
+    elemType: int32(2),
+    tensorValues: messages(3, () => tensorSchema),
+    sequenceValues: messages(5, () => sequenceSchema),
+  },
+};
+
+/** What ONNX's test data are of: a tensor, a sequence of either, or an optional. */
+export const optionalSchema: Schema<OnnxOptional> = {
+  name: "OptionalProto",
+  fields: {
+    name: text(1),
+    elemType: int32(2),
+    tensorValue: message(3, () => tensorSchema),
+    sequenceValue: message(5, () => sequenceSchema),
   },
 };
 

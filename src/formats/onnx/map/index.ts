@@ -9,6 +9,7 @@ import type { Mapper } from "./node.ts";
 import { QUANTIZED } from "./quantize.ts";
 import { REDUCTIONS } from "./reduce.ts";
 import { SAMPLES } from "./sample.ts";
+import { SEQUENCES } from "./sequence.ts";
 import { SHAPES } from "./shape.ts";
 import { WINDOWS } from "./window.ts";
 
@@ -29,7 +30,7 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
 );
 
 /** Those that take subgraphs, sequences or optionals. */
-const FLOW_MAPPERS: ReadonlyMap<string, FlowMapper> = new Map(Object.entries({ ...CONTROL }));
+const FLOW_MAPPERS: ReadonlyMap<string, FlowMapper> = new Map(Object.entries({ ...CONTROL, ...SEQUENCES }));
 
 export const findFlowMapper = (opType: string): FlowMapper | undefined => FLOW_MAPPERS.get(opType);
 
