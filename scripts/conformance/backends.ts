@@ -4,6 +4,8 @@ import { readFile } from "node:fs/promises";
 import { compileGraph, type GraphOptions } from "../../src/compiler/compile.ts";
 import type { Program } from "../../src/compiler/program.ts";
 import type { Graph } from "../../src/ir/graph.ts";
+import { int } from "../../src/loop/expr.ts";
+import { letVar } from "../../src/loop/stmt.ts";
 import { interpret } from "../../src/loop/interpret/interpret.ts";
 import { legalize } from "../../src/loop/legalize/index.ts";
 import { mapSteps, runSteps, type Pointer } from "../../src/loop/program.ts";
@@ -108,20 +110,30 @@ export function runProgram(
   if (!ended) throw new HoneError("engine.loop", "a loop did not end");
 }
 
-/** The passes, the schedules and the legalised kernels, interpreted: every access checked. */
-export function scheduledBackend(machine: Machine, schedule: "auto" | "naive" = "auto"): Backend {
+/** What thread `part` of `parts` runs of a kernel. */
+function partOf(func: Func, part: number, parts: number): Func {
+  const { share, ...rest } = func;
+  return share ? { ...rest, body: [letVar(share.part, int(part)), letVar(share.parts, int(parts)), ...func.body] } : func;
+}
+
+/**
+ * The passes, the schedules and the legalised kernels, interpreted: every access checked. With several threads, their parts run
+ * one after the other, the last first.
+ */
+export function scheduledBackend(machine: Machine, schedule: "auto" | "naive" = "auto", threads = 1): Backend {
   return (cases) =>
     Promise.resolve(
       cases.map((c) =>
         attempt(() => {
-          const program = compiled(c, { machine, schedule });
+          const program = compiled(c, { machine, schedule, threads: threads > 1, shareFrom: 0 });
           const outputs = outputsOf(c, program.program);
           runProgram(
             program,
             feedsOf(c),
             outputs.map((t) => t.data),
             (func, args) => {
-              interpret(legalize(func, C_CAPABILITIES), args);
+              const parts = func.share ? threads : 1;
+              for (let part = parts - 1; part >= 0; part--) interpret(legalize(partOf(func, part, parts), C_CAPABILITIES), args);
             },
           );
           return { outputs };
@@ -283,7 +295,7 @@ function runUnit(addon: Addon, engine: number, profile: number, u: Unit, onRun: 
   const outputs = outputsOf(u.case, u.compiled.program);
   const sizes = (list: readonly TypedArray[]): number[] => list.map((a) => a.byteLength);
   const data = outputs.map((t) => t.data);
-  const context = addon.createContext(engine, profile, u.compiled.program.arenaBytes, sizes(inputs), sizes(data));
+  const context = addon.createContext(engine, profile, u.compiled.program.arenaBytes, sizes(inputs), sizes(data), 1);
   try {
     addon.run(context, inputs, data);
   } finally {

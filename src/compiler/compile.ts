@@ -12,6 +12,10 @@ export interface GraphOptions {
   readonly machine: Machine;
   /** `naive` keeps every op's textbook nest: the judge of the other schedules. */
   readonly schedule?: "auto" | "naive";
+  /** Whether threads may share kernels: the target's programs know how. */
+  readonly threads?: boolean;
+  /** From how many multiply-adds on a kernel is worth sharing; what has been measured when absent. */
+  readonly shareFrom?: number;
   /** One set of input shapes for each profile; none for a model without symbols. */
   readonly profiles?: readonly Readonly<Record<string, readonly number[]>>[];
   readonly onEvent?: OnEvent;
@@ -48,6 +52,8 @@ export function compileGraph(graph: Graph, options: GraphOptions, hash?: (bytes:
     return makeProgram(optimised, weights, {
       machine: options.machine,
       schedule: options.schedule ?? "auto",
+      threads: options.threads === true,
+      ...(options.shareFrom === undefined ? {} : { shareFrom: options.shareFrom }),
       onKernel: (k) => onEvent?.({ kind: "kernel", name: k.func.name, schedules: k.schedules, nodes: k.nodes.map((n) => n.name) }),
     });
   });

@@ -16,6 +16,8 @@ import type { Weights } from "./weights.ts";
 export type Place =
   | { readonly kind: "input" | "output"; readonly index: number }
   | { readonly kind: "arena"; readonly id: number }
+  /** Of each thread, behind everything else. */
+  | { readonly kind: "scratch"; readonly offset: number }
   | { readonly kind: "weights"; readonly offset: number };
 
 export interface PlacedCall {
@@ -36,6 +38,8 @@ interface PlanOptions extends LowerOptions {
 export class ProgramPlanner {
   readonly calls: PlacedCall[] = [];
   readonly lifetimes: Lifetimes = new Lifetimes();
+  /** Bytes that each thread needs for itself. */
+  scratchBytes = 0;
   readonly #weights: Weights;
   readonly #options: PlanOptions;
   #names = 0;
@@ -68,7 +72,14 @@ export class ProgramPlanner {
   }
 
   #call(kernel: Kernel, storage: StoragePlan): Step<Place> {
-    const places = kernel.args.map((arg) => this.#placeOf(arg, storage));
+    let scratch = 0;
+    const places = kernel.args.map((arg): Place => {
+      if (arg.kind !== "scratch" || !kernel.func.share) return this.#placeOf(arg, storage);
+      const offset = scratch;
+      scratch += alignUp(arg.bytes);
+      this.scratchBytes = Math.max(this.scratchBytes, scratch);
+      return { kind: "scratch", offset };
+    });
     return this.#add(kernel, places);
   }
 
@@ -85,7 +96,7 @@ export class ProgramPlanner {
 
   #placeOf(arg: Argument, storage: StoragePlan): Place {
     if (arg.kind === "constant") return { kind: "weights", offset: this.#weights.place(arg.tensor) };
-    return arg.kind === "temp" ? this.#buffer(arg.bytes) : this.#valuePlace(arg.value, storage);
+    return arg.kind === "temp" || arg.kind === "scratch" ? this.#buffer(arg.bytes) : this.#valuePlace(arg.value, storage);
   }
 
   #valuePlace(value: Value, storage: StoragePlan): Place {
@@ -179,6 +190,9 @@ export class ProgramPlanner {
     return this.#add(kernel, [from, counter, to]);
   }
 }
+
+const ALIGNMENT = 64;
+const alignUp = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
 const valuesOf = (group: Group): readonly Value[] => [...group.inputs, ...group.outputs].filter((v) => !v.data);
 

@@ -23,7 +23,10 @@ export interface Program {
   readonly calls: readonly Call[];
   /** When each of them runs: without control flow, one after the other. */
   readonly steps: readonly Step[];
+  /** For one thread. */
   readonly arenaBytes: number;
+  /** Bytes of the arena for each thread more. */
+  readonly scratchBytes: number;
   /** The most bytes alive at once. */
   readonly arenaLowerBound: number;
   readonly inputs: readonly (readonly number[])[];
@@ -36,25 +39,30 @@ export interface ProgramOptions extends LowerOptions {
 
 /** Lowers every group and plans its memory; constants go into `weights`. */
 export function makeProgram(graph: Graph, weights: Weights, options: ProgramOptions): Program {
-  const planner = new ProgramPlanner(weights, options);
+  // Threads would have to meet at every decision as well.
+  const threads = options.threads === true && !graph.nodes.some((n) => n.regions);
+  const planner = new ProgramPlanner(weights, { ...options, threads });
   const given = new Map<Value, Storage>();
   graph.inputs.forEach((v, index) => given.set(v, { kind: "input", index }));
   graph.outputs.forEach((v, index) => given.set(v, { kind: "output", index }));
   const { graph: laidOut, steps } = planner.plan(graph, given);
   const arena = planArena(planner.lifetimes.buffers());
-  const pointer = (place: Place): Pointer => pointerOf(place, arena.offsets);
+  const { scratchBytes } = planner;
+  const pointer = (place: Place): Pointer =>
+    place.kind === "scratch" ? { from: "arena", offset: arena.bytes + place.offset, apart: scratchBytes } : pointerOf(place, arena.offsets);
   return {
     graph: laidOut,
     calls: planner.calls.map(({ kernel, places }) => ({ func: kernel.func, kernel, pointers: places.map(pointer) })),
     steps: mapSteps(steps, pointer),
-    arenaBytes: arena.bytes,
-    arenaLowerBound: arena.lowerBound,
+    arenaBytes: arena.bytes + scratchBytes,
+    scratchBytes,
+    arenaLowerBound: arena.lowerBound + scratchBytes,
     inputs: laidOut.inputs.map((v) => v.shape.map(Number)),
     outputs: laidOut.outputs.map((v) => v.shape.map(Number)),
   };
 }
 
-function pointerOf(place: Place, offsets: readonly number[]): Pointer {
+function pointerOf(place: Exclude<Place, { kind: "scratch" }>, offsets: readonly number[]): Pointer {
   switch (place.kind) {
     case "input":
     case "output":

@@ -77,7 +77,7 @@ export interface ManifestTarget {
   readonly weights?: string;
   /** Bytes of scratch memory of a context, by profile, where they differ from the profile's. */
   readonly arenaBytes?: readonly number[];
-  /** For wasm: bytes of memory that each thread needs for itself. */
+  /** Bytes of memory that each thread needs for itself: of a wasm module's own, or of a context's arena for each thread after the first. */
   readonly scratchBytes?: number;
 }
 

@@ -67,6 +67,7 @@ export function bodyText(body: readonly Stmt[], pad = ""): string {
 }
 
 export function funcText(f: Func): string {
-  const params = f.params.map((p) => `${p.name}: ${p.access} ${p.dtype}[${p.length}]`).join(", ");
+  const shared = f.share ? [f.share.part.name, f.share.parts.name] : [];
+  const params = [...f.params.map((p) => `${p.name}: ${p.access} ${p.dtype}[${p.length}]`), ...shared].join(", ");
   return `func ${f.name}(${params}) {\n${bodyText(f.body, "  ")}}\n`;
 }

@@ -2,7 +2,10 @@
 
 /** Where a pointer leads. */
 export type Pointer =
-  { readonly from: "input" | "output"; readonly index: number } | { readonly from: "weights" | "arena"; readonly offset: number };
+  | { readonly from: "input" | "output"; readonly index: number }
+  | { readonly from: "weights"; readonly offset: number }
+  /** Each thread that shares the run has its own, `apart` bytes behind that of the one before. */
+  | { readonly from: "arena"; readonly offset: number; readonly apart?: number };
 
 /** `P` is how a pointer is written: what it stands for while memory is planned, {@link Pointer} after. */
 export type Step<P = Pointer> = CallStep | IfStep<P> | LoopStep<P>;

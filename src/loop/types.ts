@@ -199,9 +199,17 @@ export type StmtTable<R, Args extends readonly unknown[] = []> = {
   readonly [K in StmtKind]: (s: Extract<Stmt, { kind: K }>, ...args: Args) => R;
 };
 
+/** Index variables that say which of how many threads runs a kernel. */
+export interface Share {
+  readonly part: Var;
+  readonly parts: Var;
+}
+
 /** One kernel. */
 export interface Func {
   readonly name: string;
   readonly params: readonly Buffer[];
   readonly body: readonly Stmt[];
+  /** Parameters behind the buffers, when threads share the kernel; without, one runs it whole. */
+  readonly share?: Share;
 }

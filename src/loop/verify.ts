@@ -47,7 +47,9 @@ function checkBody(body: readonly Stmt[], scope: Scope, problems: string[]): voi
 /** Throws an internal error that lists every broken rule. */
 export function verifyFunc(f: Func): void {
   const problems: string[] = [];
-  checkBody(f.body, { vars: new Map(), buffers: new Set(f.params) }, problems);
+  const shared = f.share ? [f.share.part, f.share.parts] : [];
+  const vars = new Map(shared.map((v) => [v.name, { type: "index", mutable: false }] as const));
+  checkBody(f.body, { vars, buffers: new Set(f.params) }, problems);
   if (problems.length === 0) return;
   throw new HoneError("internal", `kernel ${f.name} is malformed`, { problems: [...new Set(problems)].map((message) => ({ message })) });
 }

@@ -67,6 +67,7 @@ const depthwisePixels = (machine: Machine, g: Geometry): number => (sharesInputs
 /** A depthwise convolution with constant weights, blocked in and out. */
 export const depthwiseConv: Schedule = {
   name: "blocked depthwise convolution",
+  shares: true,
   lower: (l) => {
     const m = matchConv(l.nest);
     const w = m && l.constantOf(m.w);

@@ -1,10 +1,11 @@
 /** Register tiles of convolutions on blocked channels: their accumulators, their ends, and the loops around them. */
-import { add, broadcast, indexVar, int, load, mul, typeOf, variable } from "../loop/expr.ts";
+import { add, broadcast, div, indexVar, int, load, max, min, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import { forLoop, setVar, store } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
 import type { Geometry, Tile } from "./conv-geometry.ts";
 import { channelRead } from "./epilogue.ts";
 import type { Lowering } from "./lowering.ts";
+import type { Turns } from "./share.ts";
 import { inputColumn, tileColumns, type TileRun } from "./tiles.ts";
 
 const grid = <T>(rows: number, columns: number, f: (row: number, column: number) => T): T[] =>
@@ -125,17 +126,38 @@ export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, 
       const end = run.from + run.count * run.width;
       return [forLoop(at, end, body({ ...context, ow: at }), { from: int(run.from), step: run.width })];
     });
-  const ocb = indexVar(`${prefix}ocb`);
-  const even = total - (total % tile.blocks);
-  const rowOf = (stmts: readonly Stmt[]): readonly Stmt[] => {
-    const rows = g.rowsOutside ? stmts : [forLoop(oh, g.rows, stmts)];
+  const group = indexVar(`${prefix}group`);
+  const even = Math.floor(total / tile.blocks);
+  const rest = total - even * tile.blocks;
+  // Threads share the rows of all groups of channels as one long row.
+  const [outer, inner] = g.rowsOutside ? [g.rows, even + (rest > 0 ? 1 : 0)] : [even + (rest > 0 ? 1 : 0), g.rows];
+  const mine = l.share(outer * inner);
+  const within = (at: Expr, count: number): Turns => {
+    const clamp = (e: Expr): Expr => max(int(0), min(int(count), sub(e, mul(at, int(inner)))));
+    return { from: clamp(mine.from), to: clamp(mine.to) };
+  };
+  const whole: Turns = { from: div(mine.from, int(inner)), to: div(add(mine.to, int(inner - 1)), int(inner)) };
+  const rowsOf = (stmts: readonly Stmt[], at: Expr): readonly Stmt[] => {
+    const { from, to } = within(at, g.rows);
+    const rows = [forLoop(oh, to, stmts, { from })];
     return parts > 1 ? [forLoop(part, parts, rows)] : rows;
   };
+  if (!g.rowsOutside) {
+    const groupsTo = min(whole.to, int(even));
+    const stmts = [
+      forLoop(group, groupsTo, rowsOf(tilesOf(mul(group, int(tile.blocks)), tile.blocks, "a"), group), { from: whole.from }),
+      ...(rest > 0 ? rowsOf(tilesOf(int(even * tile.blocks), rest, "b"), int(even)) : []),
+    ];
+    return [forLoop(n, g.batch, stmts)];
+  }
+  const inPart = (stmts: readonly Stmt[]): readonly Stmt[] => (parts > 1 ? [forLoop(part, parts, stmts)] : stmts);
+  const { from, to } = within(oh, even + (rest > 0 ? 1 : 0));
+  const last = indexVar(`${prefix}last`);
   const groups = [
-    ...(even > 0 ? [forLoop(ocb, even, rowOf(tilesOf(ocb, tile.blocks, "a")), { step: tile.blocks })] : []),
-    ...(total > even ? rowOf(tilesOf(int(even), total - even, "b")) : []),
+    forLoop(group, min(to, int(even)), inPart(tilesOf(mul(group, int(tile.blocks)), tile.blocks, "a")), { from }),
+    ...(rest > 0 ? [forLoop(last, to, inPart(tilesOf(int(even * tile.blocks), rest, "b")), { from: max(from, int(even)) })] : []),
   ];
-  return [forLoop(n, g.batch, g.rowsOutside ? [forLoop(oh, g.rows, groups)] : groups)];
+  return [forLoop(n, g.batch, [forLoop(oh, whole.to, groups, { from: whole.from })])];
 }
 
 /** Whether the result is float32 in blocks of one vector. */

@@ -4,7 +4,6 @@
  * are summed over the input channels, each as a small matrix product in registers, and transformed back into the result.
  */
 import { add, and, broadcast, compare, div, fma, indexVar, int, load, mod, mul, select, sub, typeOf, variable } from "../loop/expr.ts";
-import type { Operand } from "../loop/nest.ts";
 import { alloc, forLoop, ifThen, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { must } from "../util/errors.ts";
@@ -12,6 +11,7 @@ import { geometryOf, type Geometry } from "./conv-geometry.ts";
 import { finishVector, writesVectors } from "./conv-tile.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
+import { ALONE } from "./share.ts";
 import { tileColumns } from "./tiles.ts";
 import { packWinograd, PATCH, PRODUCTS, six, TILE, transformInput, transformOutput, zero, type Transform } from "./winograd.ts";
 
@@ -213,13 +213,9 @@ function outputTransform(c: Context, prefix: string, block: Expr, blocks: number
 function lowerWinograd(l: Lowering, g: Geometry, m: ConvMatch, plan: Plan): readonly Stmt[] {
   const packed = packWinograd(must(l.constantOf(m.w), "constant weights"), g.lanes, plan.blocks);
   const weights = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
-  const scratch = (name: string, length: number): Buffer => {
-    const operand: Operand = { name, dtype: "float32", dims: [length] };
-    return l.place(operand).buffer;
-  };
   const strip = indexVar(`${l.prefix}strip`);
-  const inputs = scratch("transformed", PRODUCTS * inputStride({ g, plan }));
-  const sums = scratch("sums", plan.blocks * PRODUCTS * sumStride({ g, plan }));
+  const inputs = l.scratch("transformed", PRODUCTS * inputStride({ g, plan }));
+  const sums = l.scratch("sums", plan.blocks * PRODUCTS * sumStride({ g, plan }));
   const c: Context = { l, g, plan, strip, inputs, sums };
   const total = Math.ceil(g.channels / g.lanes);
   const whole = Math.floor(total / plan.blocks);
@@ -229,14 +225,27 @@ function lowerWinograd(l: Lowering, g: Geometry, m: ConvMatch, plan: Plan): read
   ];
   const og = indexVar(`${l.prefix}og`);
   const rest = total - whole * plan.blocks;
+  // Where there are few strips, threads share the output channels, and each transforms the inputs for itself.
+  const byStrip = plan.strips >= MANY_STRIPS;
+  const strips = byStrip ? l.share(plan.strips) : ALONE(plan.strips);
+  const groups = byStrip ? ALONE(whole) : l.share(whole);
+  const last = byStrip ? ALONE(1) : l.share(1);
   return [
-    forLoop(strip, plan.strips, [
-      inputTransform(c),
-      forLoop(og, whole, group("a", og, plan.blocks)),
-      ...(rest > 0 ? group("b", int(whole), rest) : []),
-    ]),
+    forLoop(
+      strip,
+      strips.to,
+      [
+        inputTransform(c),
+        forLoop(og, groups.to, group("a", og, plan.blocks), { from: groups.from }),
+        ...(rest > 0 ? [forLoop(indexVar(`${l.prefix}last`), last.to, group("b", int(whole), rest), { from: last.from })] : []),
+      ],
+      { from: strips.from },
+    ),
   ];
 }
+
+/** Strips that divide well among threads. */
+const MANY_STRIPS = 8;
 
 /** Vector operations that a tile's transforms take for one block of channels, loads and stores included. */
 const TRANSFORM_COST = 300;
@@ -255,6 +264,7 @@ function pays(g: Geometry, plan: Plan): boolean {
 /** A dense 3×3 convolution of stride 1 with constant weights. */
 export const winogradConv: Schedule = {
   name: "Winograd F(4×4, 3×3) convolution",
+  shares: true,
   lower: (l) => {
     const m = matchConv(l.nest);
     if (!m || m.depthwise || !l.constantOf(m.w) || !writesVectors(l)) return undefined;

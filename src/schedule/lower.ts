@@ -19,6 +19,7 @@ import { DoesNotFit } from "./epilogue.ts";
 import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matrixProduct } from "./matmul.ts";
+import { ALONE, AMONG_THREADS, isAllLoops, isWorthSharing, SHARE, shareLoops, type Sharing } from "./share.ts";
 import { takeLanes } from "./take-lanes.ts";
 import { vectorized } from "./vectorize.ts";
 
@@ -26,7 +27,9 @@ import { vectorized } from "./vectorize.ts";
 export type Argument =
   | { readonly kind: "value"; readonly value: Value }
   | { readonly kind: "constant"; readonly tensor: Tensor }
-  | { readonly kind: "temp"; readonly bytes: number };
+  | { readonly kind: "temp"; readonly bytes: number }
+  /** Like `temp`, but each thread has its own. */
+  | { readonly kind: "scratch"; readonly bytes: number };
 
 export interface Kernel {
   readonly func: Func;
@@ -41,6 +44,10 @@ export interface LowerOptions {
   readonly machine: Machine;
   /** `naive` keeps the textbook nests: the judge of every other schedule. */
   readonly schedule: "auto" | "naive";
+  /** Whether threads may share kernels. */
+  readonly threads?: boolean;
+  /** From how many multiply-adds on a kernel is worth sharing. */
+  readonly shareFrom?: number;
 }
 
 /** Elements that a value takes in memory, its padding included. */
@@ -83,6 +90,11 @@ class Parameters {
       this.#ofTemp.set(operand, buffer);
     }
     return { buffer, layout: PLAIN };
+  }
+
+  scratch(name: string, length: number): Buffer {
+    const bytes = length * byteSize("float32");
+    return this.#add({ name: `${name}${this.buffers.length}`, dtype: "float32", length, access: "readwrite" }, { kind: "scratch", bytes });
   }
 
   pack(name: string, tensor: Tensor): Buffer {
@@ -149,21 +161,35 @@ const SCHEDULES: readonly Schedule[] = [
   vectorized(textbookElement),
 ];
 
-function schedule(l: Lowering, options: LowerOptions): { readonly name: string; readonly body: readonly Stmt[] } {
+interface Scheduled {
+  readonly name: string;
+  readonly body: readonly Stmt[];
+}
+
+function schedule(l: Lowering, options: LowerOptions): Scheduled {
   for (const s of options.schedule === "naive" ? [] : SCHEDULES) {
     try {
       const body = s.lower(l);
-      if (body) return { name: s.name, body: simplifyBody(body) };
+      if (!body) continue;
+      const simple = simplifyBody(body);
+      return { name: s.name, body: s.shares ? simple : shareLoops(simple, l.share) };
     } catch (error) {
       if (!(error instanceof DoesNotFit)) throw error;
     }
   }
-  return { name: "textbook", body: expand(l.nest, l.place, l.prefix) };
+  return { name: "textbook", body: shareLoops(expand(l.nest, l.place, l.prefix), l.share) };
 }
 
 /** Lowers a group to one kernel. */
 export function lowerGroup(group: Group, name: string, options: LowerOptions): Kernel {
-  const { nests, values } = fuseNests(group);
+  const fused = fuseNests(group);
+  if (options.threads !== true || !isWorthSharing(fused.nests, options.shareFrom)) return lowerNests(group, fused, name, options, ALONE);
+  const shared = lowerNests(group, fused, name, options, AMONG_THREADS);
+  if (!isAllLoops(shared.func.body)) return lowerNests(group, fused, name, options, ALONE);
+  return { ...shared, func: { ...shared.func, share: SHARE } };
+}
+
+function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, options: LowerOptions, share: Sharing): Kernel {
   const written = new Set(group.nodes.flatMap((n) => n.outputs));
   const params = new Parameters(written);
   const scheduled = nests.map((nest, i) =>
@@ -178,6 +204,8 @@ export function lowerGroup(group: Group, name: string, options: LowerOptions): K
         },
         constantOf: (operand) => values.get(operand)?.data,
         pack: (label, tensor) => params.pack(label, tensor),
+        scratch: (label, length) => params.scratch(label, length),
+        share,
       },
       options,
     ),

@@ -4,6 +4,7 @@ import type { Placement } from "../loop/expand.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import type { Buffer, Stmt } from "../loop/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Sharing } from "./share.ts";
 
 export interface Lowering {
   readonly nest: Nest;
@@ -13,6 +14,10 @@ export interface Lowering {
   readonly constantOf: (operand: Operand) => Tensor | undefined;
   /** A buffer for a constant that was rearranged at compile time. */
   readonly pack: (name: string, tensor: Tensor) => Buffer;
+  /** Float32 memory that a thread has for itself while it runs the kernel. */
+  readonly scratch: (name: string, length: number) => Buffer;
+  /** The turns of a loop that are for this thread: all of them, unless threads share the kernel. */
+  readonly share: Sharing;
   /** Prefix for names, unique in the kernel. */
   readonly prefix: string;
 }
@@ -20,5 +25,7 @@ export interface Lowering {
 /** Gives the statements of the nest, or undefined when the schedule does not apply. */
 export interface Schedule {
   readonly name: string;
+  /** Its loops are shared by itself; otherwise the outermost are. */
+  readonly shares?: true;
   readonly lower: (l: Lowering) => readonly Stmt[] | undefined;
 }

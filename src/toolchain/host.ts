@@ -12,7 +12,7 @@ export interface BuiltHost {
   readonly fromCache: boolean;
 }
 
-const HEADERS = ["node-api.h", "counted-memory.h", "engines.h", "cpu-features.h"];
+const HEADERS = ["node-api.h", "counted-memory.h", "engines.h", "team.h", "cpu-features.h"];
 const SUPPORT = "targets/c/support/";
 /** Where the support folder can be, seen from src/toolchain/, from dist/toolchain/ and from a bundled dist/. */
 const PLACES = ["../", "./", "../../src/", "../src/"];

@@ -54,9 +54,9 @@ interface Opened {
   readonly close: () => Promise<void>;
 }
 
-async function openEngine(path: string): Promise<Opened> {
+async function openEngine(path: string, threads: number): Promise<Opened> {
   const { Session } = await import("../runtime/node/session.ts");
-  const session = await Session.open(path, { contexts: 1 });
+  const session = await Session.open(path, { contexts: 1, threads });
   return { run: (feeds) => session.runSync(feeds), close: () => session.close() };
 }
 

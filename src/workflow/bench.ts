@@ -10,6 +10,7 @@ import { HoneError, must } from "../util/errors.ts";
 import type { Footprint, Probe } from "./bench-child.ts";
 import { openPeak, type PeakMeter } from "./bench-peak.ts";
 import { latencyOf, TRUSTED_VARIATION, variationOf, type Latency } from "./bench-stats.ts";
+import { checkStreams, timeStreams, type Streams } from "./bench-streams.ts";
 import { openSubject, writeCleaned, Workspace, type Subject, type SubjectOptions } from "./bench-subject.ts";
 import { difference, INCOMPARABLE } from "./difference.ts";
 import { makeFeeds, type FeedOptions, type TensorFeeds } from "./feeds.ts";
@@ -20,6 +21,8 @@ export interface BenchOptions extends SubjectOptions, Omit<FeedOptions, "signal"
   readonly against?: "onnxruntime" | undefined;
   /** Of the peer, and of hone. */
   readonly threads?: number;
+  /** Also how much hone does with so many runs at once, when above 1. */
+  readonly streams?: number;
   /** How long hone itself is timed; the peer's runs come on top. */
   readonly seconds?: number;
   /** Runs of hone, instead of `seconds`. */
@@ -80,6 +83,7 @@ export interface BenchResult {
   readonly peakGflops: number;
   readonly shareOfPeak: number | null;
   readonly warnings: readonly string[];
+  readonly streams?: Streams;
   readonly against?: PeerResult;
 }
 
@@ -100,7 +104,7 @@ const SECONDS = 3;
 
 /** Builds if need be, and times. Throws what building and opening throw, `usage` for a peer that cannot read the model, `aborted`. */
 export async function bench(path: string, options: BenchOptions): Promise<BenchResult> {
-  checkThreads(options);
+  checkStreams(options.streams ?? 1);
   const workspace = await Workspace.open();
   try {
     const subject = await openSubject(path, workspace, options);
@@ -109,11 +113,6 @@ export async function bench(path: string, options: BenchOptions): Promise<BenchR
   } finally {
     await workspace.close();
   }
-}
-
-function checkThreads({ threads = 1 }: BenchOptions): void {
-  if (threads === 1) return;
-  throw new HoneError("usage", `an engine runs on one thread, and ${threads} were asked for`, { hint: "Leave --threads away, or give 1." });
 }
 
 interface PeerFile {
@@ -144,7 +143,7 @@ async function benchSubject(subject: Subject, peers: readonly PeerFile[], option
   const footprints = await footprintsOf(subject, peers, options);
   const closing: (() => Promise<void>)[] = [];
   try {
-    const session = await Session.open(subject.engine, { signal, contexts: 1 });
+    const session = await Session.open(subject.engine, { signal, contexts: 1, threads });
     closing.push(() => session.close());
     const meter = await openPeak(signal);
     closing.push(() => meter.close());
@@ -159,14 +158,23 @@ async function benchSubject(subject: Subject, peers: readonly PeerFile[], option
     }
     onEvent?.({ kind: "step", text: "timing" });
     const peak = await alternate([ours, ...theirs], meter, options);
+    const streams = await streamsOf(subject, feeds, options);
     return {
       ...result(subject, session.info.target, ours, peak, label, options),
       ...footprints.ours,
+      ...(streams ? { streams } : {}),
       ...(theirs.length > 0 ? { against: peerResult(theirs, ours, relativeError, footprints.theirs) } : {}),
     };
   } finally {
     for (const close of closing.reverse()) await close();
   }
+}
+
+async function streamsOf(subject: Subject, feeds: TensorFeeds, options: BenchOptions): Promise<Streams | undefined> {
+  const { streams = 1, threads = 1, seconds = SECONDS, signal, onEvent } = options;
+  if (streams === 1) return undefined;
+  onEvent?.({ kind: "step", text: `timing ${streams} streams` });
+  return await timeStreams(subject.engine, feeds, { streams, threads, seconds, signal });
 }
 
 function disagreement(ours: Readonly<Record<string, Tensor>>, theirs: TensorFeeds): number {
@@ -230,7 +238,7 @@ function result(
   peak: number,
   feeds: string,
   { threads = 1 }: BenchOptions,
-): Omit<BenchResult, keyof NullableFootprint | "against"> {
+): Omit<BenchResult, keyof NullableFootprint | "against" | "streams"> {
   const { iterations, latencyMs, variation, cpuMs } = timed(ours);
   const gflops = subject.macs === undefined ? null : (2 * subject.macs) / latencyMs.min / 1e6;
   const unsteady = `the times vary by ${(100 * variation).toFixed(1)}% (coefficient of variation), more than ${100 * TRUSTED_VARIATION}%: other work runs on this machine, or its clock changes. Trust the least time and the ratio, not the mean.`;

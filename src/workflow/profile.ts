@@ -187,7 +187,7 @@ function describe(calls: readonly Call[], times: readonly (readonly number[])[],
 }
 
 function bytesOfArgument(arg: Argument): number {
-  if (arg.kind === "temp") return 0;
+  if (arg.kind === "temp" || arg.kind === "scratch") return 0;
   return arg.kind === "constant" ? bytesOf(arg.tensor).length : storedLength(arg.value) * byteSize(arg.value.dtype);
 }
 

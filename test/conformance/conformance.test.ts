@@ -47,6 +47,8 @@ if (!hasCompiler) process.stderr.write("skipped: there is no C compiler for the 
 const BACKENDS: Readonly<Record<string, () => Promise<Backend>>> = {
   ...(thorough ? { "schedules for 8 lanes, interpreted": () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16 })) } : {}),
   "schedules for 4 lanes, interpreted": () => Promise.resolve(scheduledBackend({ lanes: 4, registers: 16 })),
+  "schedules for 4 lanes, shared by three threads, interpreted": () =>
+    Promise.resolve(scheduledBackend({ lanes: 4, registers: 16 }, "auto", 3)),
   WebAssembly: () => Promise.resolve(wasmBackend()),
   ...(hasCompiler
     ? {

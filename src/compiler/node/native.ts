@@ -59,7 +59,7 @@ export async function compileNative(graph: Graph, options: NativeOptions, hash: 
   const { onEvent, signal } = options;
   const tools = await Toolchain.open({ signal });
   const machine = options.machine ? machineNamed(options.machine) : chooseMachine(process.arch, await cpuFeatures(tools));
-  const compiled = compileGraph(graph, { ...options, machine }, hash);
+  const compiled = compileGraph(graph, { ...options, machine, threads: options.timings !== true }, hash);
   const profiles = compiled.programs.map((p) => ({
     calls: p.calls.map((c) => ({ ...c, func: legalize(c.func, C_CAPABILITIES) })),
     steps: p.steps,
@@ -93,10 +93,19 @@ export async function compileNative(graph: Graph, options: NativeOptions, hash: 
   const platform = platformName(process.arch, process.platform);
   const section = `so:${platform}-${machine.name}`;
   const host = await buildHost(tools, { signal });
+  const scratchBytes = Math.max(0, ...compiled.programs.map((p) => p.scratchBytes));
+  const scratch = scratchBytes === 0 ? {} : { scratchBytes };
   const part: TargetPart = {
     compiled,
     names: printed.names,
-    target: { section, kind: "so", platform, features: machine.features, compiler: tools.compiler.identity.split("\n")[0] ?? "" },
+    target: {
+      section,
+      kind: "so",
+      platform,
+      features: machine.features,
+      compiler: tools.compiler.identity.split("\n")[0] ?? "",
+      ...scratch,
+    },
     sections: [
       { name: section, bytes: await readFile(library.path) },
       { name: hostSection(platform), bytes: host.bytes },

@@ -6,16 +6,30 @@ import { endless } from "../core/endless.ts";
 import type { Backend, BackendContext } from "../core/types.ts";
 import { hashOf, isRefusedFolder, messageOf, unpack, type Host, type HostAddon, type NativeStats } from "./host.ts";
 
+interface Loading {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly target: ManifestTarget;
+  readonly threads: number;
+}
+
 /** An engine's shared object, loaded through host.node. Weights and code are shared by all threads of the process. */
 export class NativeBackend implements Backend {
   readonly loadedFrom: "file" | "memory";
   readonly #addon: HostAddon;
   readonly #manifest: Manifest;
   readonly #target: ManifestTarget;
+  readonly #threads: number;
   readonly #contexts = new Set<NativeContext>();
   #engine: number | undefined;
 
-  private constructor(addon: HostAddon, manifest: Manifest, target: ManifestTarget, engine: number, loadedFrom: "file" | "memory") {
+  private constructor(
+    addon: HostAddon,
+    { manifest, target, threads }: Pick<Loading, "target" | "threads"> & { readonly manifest: Manifest },
+    engine: number,
+    loadedFrom: "file" | "memory",
+  ) {
+    this.#threads = threads;
     this.#addon = addon;
     this.#manifest = manifest;
     this.#target = target;
@@ -23,9 +37,10 @@ export class NativeBackend implements Backend {
     this.loadedFrom = loadedFrom;
   }
 
-  /** Unpacks and loads one code section. Throws `engine.load`. */
-  static async load(host: Host, engine: Engine, target: ManifestTarget): Promise<NativeBackend> {
+  /** Unpacks and loads one code section; each run is shared by up to `threads` threads. Throws `engine.load`. */
+  static async load({ host, engine, target, threads }: Loading): Promise<NativeBackend> {
     const { addon, folder } = host;
+    const kind = { manifest: engine.manifest, target, threads };
     const { section } = target;
     const code = must(engine.sections.get(section), `section ${section}`);
     const weights = engine.sections.get(weightsSection(target)) ?? new Uint8Array(0);
@@ -34,12 +49,12 @@ export class NativeBackend implements Backend {
     try {
       const sha256 = hashOf(code);
       const path = await unpack(folder, `${sha256}.so`, code, sha256);
-      return new NativeBackend(addon, engine.manifest, target, load(path), "file");
+      return new NativeBackend(addon, kind, load(path), "file");
     } catch (error) {
       if (!isRefusedFolder(error)) throw translate(error);
     }
     try {
-      return new NativeBackend(addon, engine.manifest, target, load(code), "memory");
+      return new NativeBackend(addon, kind, load(code), "memory");
     } catch (error) {
       throw translate(error);
     }
@@ -50,7 +65,9 @@ export class NativeBackend implements Backend {
     const shapes = must(profiles[profile], "profile");
     const engine = must(this.#engine, "a loaded engine");
     const sizes = [byteSizes(inputs, shapes.inputs), byteSizes(outputs, shapes.outputs)] as const;
-    const handle = native(() => this.#addon.createContext(engine, profile, arenaBytesOf(this.#manifest, this.#target, profile), ...sizes));
+    const more = (this.#threads - 1) * (this.#target.scratchBytes ?? 0);
+    const arenaBytes = arenaBytesOf(this.#manifest, this.#target, profile) + more;
+    const handle = native(() => this.#addon.createContext(engine, profile, arenaBytes, ...sizes, this.#threads));
     const context = new NativeContext(this.#addon, handle, profile, () => this.#contexts.delete(context));
     this.#contexts.add(context);
     return context;

@@ -20,7 +20,14 @@ export interface HostAddon {
   features(): string[];
   load(key: string, source: string | Uint8Array, weights: Uint8Array, profiles: number): number;
   unload(engine: number): void;
-  createContext(engine: number, profile: number, arenaBytes: number, inputBytes: readonly number[], outputBytes: readonly number[]): number;
+  createContext(
+    engine: number,
+    profile: number,
+    arenaBytes: number,
+    inputBytes: readonly number[],
+    outputBytes: readonly number[],
+    threads: number,
+  ): number;
   destroyContext(context: number): void;
   run(context: number, inputs: readonly TypedArray[], outputs: readonly TypedArray[]): void;
   runAsync(context: number, inputs: readonly TypedArray[], outputs: readonly TypedArray[]): Promise<void>;

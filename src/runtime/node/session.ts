@@ -21,6 +21,11 @@ export interface OpenOptions {
   readonly native?: "allow" | "never";
   /** How many runs go at once; each needs an arena. The default is the number of cores, at most 4. */
   readonly contexts?: number;
+  /**
+   * How many threads share one run, 1 (the default) to 64. The results are the same to the bit. There is one team of threads in a
+   * process: while one run has it, others run on their own thread alone. WebAssembly runs on one thread.
+   */
+  readonly threads?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,13 +57,11 @@ export class Session extends SessionCore {
    * run. Throws `engine.damaged`, `engine.version`, `engine.cpu`, `engine.load`, `file.*`, `aborted`.
    */
   static async open(source: string | Uint8Array, options: OpenOptions = {}): Promise<Session> {
-    const contexts = options.contexts ?? Math.min(4, availableParallelism());
-    if (!Number.isInteger(contexts) || contexts < 1 || contexts > 1024) {
-      throw new HoneError("usage", `contexts must be an integer from 1 to 1024, got ${contexts}`);
-    }
+    const contexts = countOf("contexts", options.contexts ?? Math.min(4, availableParallelism()), 1024);
+    const threads = countOf("threads", options.threads ?? 1, 64);
     const file = typeof source === "string" ? source : undefined;
     const engine = typeof source === "string" ? await readEngineFile(source, options.signal) : readEngine(source, { hash: hashOf });
-    const loaded = await loadBest(engine, options.native ?? (file === undefined ? "never" : "allow"), file);
+    const loaded = await loadBest(engine, options.native ?? (file === undefined ? "never" : "allow"), file, threads);
     if (options.signal?.aborted) {
       loaded.backend.close();
       throw new HoneError("aborted", "opening the engine was aborted");
@@ -77,17 +80,23 @@ export class Session extends SessionCore {
   }
 }
 
+/** Throws `usage`. */
+function countOf(what: string, count: number, most: number): number {
+  if (Number.isInteger(count) && count >= 1 && count <= most) return count;
+  throw new HoneError("usage", `${what} must be an integer from 1 to ${most}, got ${count}`);
+}
+
 type Rejected = SessionInfo["rejected"];
 
 /** The best target of the file that can run here. */
-async function loadBest(engine: Engine, native: "allow" | "never", file: string | undefined): Promise<Loaded> {
+async function loadBest(engine: Engine, native: "allow" | "never", file: string | undefined, threads: number): Promise<Loaded> {
   const { targets } = engine.manifest;
   const hasWasm = targets.some((t) => t.kind === "wasm");
   const hasNative = targets.some((t) => t.kind === "so");
   if (native === "never") return loadWasm(engine, file, hasNative ? "native code was not allowed" : "the file has no native code", []);
   if (!hasNative && hasWasm) return loadWasm(engine, file, "the file has no native code", []);
   try {
-    return await loadNative(engine, file);
+    return await loadNative(engine, file, threads);
   } catch (error) {
     if (!hasWasm || !(error instanceof HoneError) || (error.code !== "engine.cpu" && error.code !== "engine.load")) throw error;
     const rejected = targets.filter((t) => t.kind === "so").map((t) => ({ target: t.section, why: error.message }));
@@ -105,7 +114,7 @@ async function loadWasm(engine: Engine, file: string | undefined, reason: string
   return { backend, info: { ...info, why: `${reason}; ${why}`, rejected: [...refused, ...rejected] } };
 }
 
-async function loadNative(engine: Engine, file: string | undefined): Promise<Loaded> {
+async function loadNative(engine: Engine, file: string | undefined, threads: number): Promise<Loaded> {
   const targets = targetsFor(engine.manifest, platform, file);
   const hostBytes = engine.sections.get(hostSection(platform));
   if (hostBytes === undefined) {
@@ -117,7 +126,7 @@ async function loadNative(engine: Engine, file: string | undefined): Promise<Loa
   const host = await loadHost(hostBytes);
   const features = host.addon.features();
   const { target, why, rejected } = selectTarget(targets, features, file);
-  const backend = await NativeBackend.load(host, engine, target);
+  const backend = await NativeBackend.load({ host, engine, target, threads });
   const { loadedFrom } = backend;
   return { backend, info: { engine: engine.sha256, target: target.section, platform, features, why, rejected, loadedFrom } };
 }

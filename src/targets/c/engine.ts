@@ -1,7 +1,7 @@
 /** The C files of an engine: one for each distinct kernel, one with the entry points, and the header. */
 import type { LoopStep, Pointer, Step } from "../../loop/program.ts";
 import type { Func } from "../../loop/types.ts";
-import { must } from "../../util/errors.ts";
+import { invariant, must } from "../../util/errors.ts";
 import { sha256 } from "../../util/hash.ts";
 import { printC } from "./print.ts";
 import { memoryType } from "./types.ts";
@@ -40,17 +40,20 @@ function pointerText(p: Pointer, type: string, isConst: boolean): string {
     case "weights":
       return `${cast}(weights + ${p.offset})`;
     case "arena":
-      return `${cast}(arena + ${p.offset})`;
+      return `${cast}(arena + ${p.offset}${p.apart === undefined ? "" : ` + team->part * ${p.apart}`})`;
   }
 }
 
 function prototype(name: string, func: Func): string {
   const params = func.params.map((b) => `${b.access === "read" ? "const " : ""}${memoryType(b.dtype)}*`);
-  return `void ${name}(${params.join(", ")});\n`;
+  return `void ${name}(${[...params, ...(func.share ? ["ptrdiff_t", "ptrdiff_t"] : [])].join(", ")});\n`;
 }
 
 const signature = (profile: number): string =>
   `int hone_run_${profile}(const uint8_t* weights, uint8_t* arena, const void* const* inputs, void* const* outputs)`;
+
+const partSignature = (profile: number): string =>
+  `int hone_part_${profile}(const uint8_t* weights, uint8_t* arena, const void* const* inputs, void* const* outputs, const struct hone_team* team)`;
 
 /** What times each call: nanoseconds since the one before ended go into the elements of one output. */
 const CLOCK =
@@ -69,8 +72,9 @@ function callText({ calls, names, timed }: Body, call: number, pad: string): str
     const p = pointers[k];
     return p ? pointerText(p, memoryType(b.dtype), b.access === "read") : "0";
   });
+  const shared = func.share ? ["team->part", "team->parts"] : [];
   const clock = timed ? `${pad}after = now();\n${pad}times[${call}] += after - before;\n${pad}before = after;\n` : "";
-  return `${pad}${names[call] ?? ""}(${args.join(", ")});\n${clock}`;
+  return `${pad}${names[call] ?? ""}(${[...args, ...shared].join(", ")});\n${clock}`;
 }
 
 const scalarText = (p: Pointer, type: string): string => `*${pointerText(p, type, true)}`;
@@ -106,23 +110,63 @@ export const programText = ({ calls, steps }: CProfile, names: readonly string[]
 /** What a run answers when a loop did not end. */
 export const LOOP_LIMIT_RESULT = 1;
 
-function runFunction(profile: number, { calls, steps }: CProfile, names: readonly string[], timings: number | undefined): string {
+const isShared = ({ calls }: CProfile): boolean => calls.some((c) => c.func.share);
+
+const MEET = "  if (team->parts > 1) team->meet(team->context);\n";
+
+/** The calls of a program without control flow: threads share some, the first thread runs the others. */
+function sharedText({ calls, steps }: CProfile, names: readonly string[]): string {
+  const body = { calls, names, timed: false };
+  const isAlone = (s: Step | undefined): boolean => s?.kind === "call" && calls[s.call]?.func.share === undefined;
+  const lines = steps.map((s, i) => {
+    invariant(s.kind === "call", "a shared program is a list of calls");
+    const next = steps[i + 1];
+    const meet = next ? MEET : "";
+    if (!isAlone(s)) return callText(body, s.call, "  ") + meet;
+    const begin = isAlone(steps[i - 1]) ? "" : "  if (team->part == 0) {\n";
+    return begin + callText(body, s.call, "    ") + (isAlone(next) ? "" : `  }\n${meet}`);
+  });
+  return lines.join("");
+}
+
+/** What one of several threads runs, and what one thread runs alone. */
+function partFunction(profile: number, program: CProfile, names: readonly string[]): string {
+  const alone = `  static const struct hone_team alone = {0, 1, 0, 0};\n  return hone_part_${profile}(weights, arena, inputs, outputs, &alone);\n`;
+  return (
+    `${VISIBLE} ${partSignature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${sharedText(program, names)}  return 0;\n}\n\n` +
+    `${VISIBLE} ${signature(profile)} {\n${alone}}\n\n`
+  );
+}
+
+const VISIBLE = '__attribute__((visibility("default")))';
+
+function runFunction(profile: number, program: CProfile, names: readonly string[], timings: number | undefined): string {
+  if (isShared(program)) return partFunction(profile, program, names);
+  const { calls, steps } = program;
   const text = stepsText(steps, { calls, names, timed: timings !== undefined }, "  ", 0);
   const clock =
     timings === undefined
       ? ""
       : `  double* times = (double*)outputs[${timings}];\n  for (int i = 0; i < ${calls.length}; i++) times[i] = 0;\n` +
         `  double before = now(), after;\n  (void)times; (void)before; (void)after;\n`;
-  return `__attribute__((visibility("default"))) ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${clock}${text}  return 0;\n}\n\n`;
+  return `${VISIBLE} ${signature(profile)} {\n  (void)weights; (void)arena; (void)inputs; (void)outputs;\n${clock}${text}  return 0;\n}\n\n`;
 }
 
-function headerText(profiles: number): string {
-  const runs = Array.from({ length: profiles }, (_, i) => `${signature(i)};\n`).join("");
+/** What an engine that threads can share adds to its header. */
+const TEAM =
+  "/* One of `parts` threads that run hone_part together, each with its number from 0 on, all with the same other arguments.\n" +
+  "   meet(context) returns when all of them have called it. Each thread after the first needs as many more bytes of arena,\n" +
+  "   behind the others', as the manifest says (scratchBytes). hone_run is hone_part by one thread. */\n" +
+  "struct hone_team {\n  ptrdiff_t part, parts;\n  void (*meet)(void* context);\n  void* context;\n};\n\n";
+
+function headerText(profiles: readonly CProfile[]): string {
+  const runs = profiles.map((p, i) => `${signature(i)};\n${isShared(p) ? `${partSignature(i)};\n` : ""}`).join("");
+  const team = profiles.some(isShared) ? TEAM : "";
   return (
     "/* An engine made by hone. A run function returns 0, or 1 when a loop of the model did not end. weights and arena are 64-byte aligned; weights is the engine's\n" +
     "   weights section, arena is scratch memory of the size its manifest gives for the profile; inputs and outputs are\n" +
     "   pointers to dense tensors in the order of the manifest. It allocates nothing and may run in many threads at once. */\n" +
-    `#ifndef HONE_ENGINE_H\n#define HONE_ENGINE_H\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "C" {\n#endif\n\n${runs}\n#ifdef __cplusplus\n}\n#endif\n#endif\n`
+    `#ifndef HONE_ENGINE_H\n#define HONE_ENGINE_H\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "C" {\n#endif\n\n${team}${runs}\n#ifdef __cplusplus\n}\n#endif\n#endif\n`
   );
 }
 
@@ -153,7 +197,7 @@ export function printEngine(profiles: readonly CProfile[], { timings }: EngineOp
       name: "engine.c",
       text: `#include "engine.h"\n${timings === undefined ? "" : CLOCK}\n${[...prototypes.values()].join("")}\n${runs.join("")}`,
     },
-    header: { name: "engine.h", text: headerText(profiles.length) },
+    header: { name: "engine.h", text: headerText(profiles) },
     names,
   };
 }

@@ -133,7 +133,8 @@ function body(stmts: readonly Stmt[], p: Prelude, pad: string): string {
 
 function kernel(f: Func, p: Prelude, linkage: string): string {
   const params = f.params.map((b) => `${b.access === "read" ? "const " : ""}${memoryType(b.dtype)}* restrict ${b.name}`);
-  return `${linkage}void ${f.name}(${params.join(", ")}) {\n${body(f.body, p, "")}}\n\n`;
+  const shared = f.share ? [f.share.part, f.share.parts].map((v) => `idx ${v.name}`) : [];
+  return `${linkage}void ${f.name}(${[...params, ...shared].join(", ")}) {\n${body(f.body, p, "")}}\n\n`;
 }
 
 const HEADER = "#include <stdint.h>\n#include <stddef.h>\n#include <math.h>\n\ntypedef ptrdiff_t idx;\n\n";

@@ -12,6 +12,7 @@
 #endif
 
 #include "counted-memory.h"
+#include "team.h"
 
 /* The oldest versions of these, so that a host built on a new glibc loads on every one that Node itself runs on. */
 #if defined(__GLIBC__) && defined(__x86_64__)
@@ -36,6 +37,7 @@ struct engine {
   int memory_file; /* stays open while loaded: its /proc path must name no other library meanwhile */
   uint32_t profiles;
   run_function *run;
+  part_function *part; /* NULL where a profile has nothing to share */
   uint8_t *weights;
   size_t weight_bytes; /* as mapped, never 0 */
   size_t references;
@@ -50,6 +52,7 @@ static void engine_free(struct engine *e) {
   if (e->memory_file >= 0) close(e->memory_file);
   unmap_pages(e->weights, e->weight_bytes);
   release(e->run, e->profiles * sizeof *e->run);
+  release(e->part, e->profiles * sizeof *e->part);
   release(e, sizeof *e);
 }
 

@@ -2,10 +2,11 @@
  * host.node: what lets Node load engines. An engine is a plain C library that knows nothing of Node:
  *
  *   int hone_run_<p>(const uint8_t *weights, uint8_t *arena, const void *const *inputs, void *const *outputs);
+ *   int hone_part_<p>(the same, const struct hone_team *team);    where threads can share the run
  *
  * This file and the headers beside it load and unload such libraries, keep one copy of an engine's weights for all threads, give every
- * execution context an arena of its own, run contexts on the calling thread or on libuv's pool, read the CPU's
- * features, and count every native allocation they make.
+ * execution context an arena of its own, run contexts on the calling thread or on libuv's pool, with a team of threads
+ * where a context asks for it, read the CPU's features, and count every native allocation they make.
  *
  * Handles are numbers with a generation in them, so a stale or invented one is refused and never followed. Every size
  * that JavaScript hands over is checked here again. Errors carry a code: handle, argument, size, busy, load, memory, engine.
@@ -51,6 +52,8 @@ struct environment {
 struct context {
   struct engine *engine;
   run_function run;
+  part_function part;
+  uint32_t threads;
   uint8_t *arena;
   size_t arena_bytes;
   uint32_t inputs, outputs;
@@ -247,6 +250,9 @@ static bool open_library(struct call *call, struct engine *e, napi_value source)
     void *symbol = dlsym(e->library, name);
     if (!symbol) return fail(call->env, "load", "the engine's code has no function %s", name), false;
     memcpy(&e->run[p], &symbol, sizeof symbol);
+    snprintf(name, sizeof name, "hone_part_%u", p);
+    symbol = dlsym(e->library, name);
+    memcpy(&e->part[p], &symbol, sizeof symbol);
   }
   return true;
 }
@@ -261,9 +267,10 @@ static struct engine *engine_create(struct call *call, const char *key, uint32_t
   e->memory_file = -1;
   e->profiles = profiles;
   e->run = allocate(profiles * sizeof *e->run);
+  e->part = allocate(profiles * sizeof *e->part);
   e->weight_bytes = size ? size : 64;
   e->weights = map_pages(e->weight_bytes);
-  if (!e->run || !e->weights) {
+  if (!e->run || !e->part || !e->weights) {
     fail(call->env, "memory", "no memory for %zu bytes of weights", size);
   } else if (open_library(call, e, call->argv[1])) {
     if (size) memcpy(e->weights, weights, size);
@@ -331,17 +338,18 @@ static bool get_sizes(struct call *call, napi_value array, uint32_t count, size_
   return true;
 }
 
-/* createContext(engine, profile, arenaBytes, inputBytes[], outputBytes[]) -> context. The arena is zeroed, once. */
+/* createContext(engine, profile, arenaBytes, inputBytes[], outputBytes[], threads) -> context. The arena, for all its threads, is zeroed, once. */
 static napi_value create_context(napi_env env, napi_callback_info info) {
   struct call call;
-  size_t profile = 0, arena = 0;
+  size_t profile = 0, arena = 0, threads = 0;
   uint32_t inputs = 0, outputs = 0;
-  if (!begin(&call, env, info, 5)) return NULL;
+  if (!begin(&call, env, info, 6)) return NULL;
   struct slot *s = get_slot(&call, ENGINE);
   if (!s) return NULL;
   struct engine *e = s->object;
   if (!get_size(&call, call.argv[1], e->profiles - 1, "profile", &profile)) return NULL;
   if (!get_size(&call, call.argv[2], MAX_BYTES, "arenaBytes", &arena)) return NULL;
+  if (!get_size(&call, call.argv[5], MAX_TEAM, "threads", &threads)) return NULL;
   if (!get_array(&call, call.argv[3], MAX_VALUES, "inputBytes", &inputs)) return NULL;
   if (!get_array(&call, call.argv[4], MAX_VALUES, "outputBytes", &outputs)) return NULL;
 
@@ -352,6 +360,8 @@ static napi_value create_context(napi_env env, napi_callback_info info) {
   engine_retain(e);
   atomic_fetch_add(&contexts_alive, 1);
   c->run = e->run[profile];
+  c->part = e->part[profile];
+  c->threads = (uint32_t)threads;
   c->inputs = inputs;
   c->outputs = outputs;
   c->arena_bytes = arena ? arena : 64;
@@ -428,6 +438,10 @@ static struct context *take_context(struct call *call, napi_value pins_out[1]) {
 
 static int execute(struct context *c) {
   atomic_fetch_add(&run_count, 1);
+  if (c->part && c->threads > 1) {
+    struct team_job job = {c->part, c->engine->weights, c->arena, (const void *const *)c->pointers, c->pointers + c->inputs};
+    return team_run(&job, c->threads);
+  }
   return c->run(c->engine->weights, c->arena, (const void *const *)c->pointers, c->pointers + c->inputs);
 }
 
