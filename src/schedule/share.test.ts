@@ -37,7 +37,8 @@ test("steps and a beginning stay", () => {
 
 function sharedKernels(size: number, threads: boolean): number {
   const b = opBuilder("convs");
-  const w = (dims: readonly number[]): Value => b.constant({ type: "float32", dims, data: new Float32Array(dims.reduce((x, y) => x * y, 1)) });
+  const w = (dims: readonly number[]): Value =>
+    b.constant({ type: "float32", dims, data: new Float32Array(dims.reduce((x, y) => x * y, 1)) });
   const attrs = { strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1], group: 1 };
   const x = b.op("conv", [b.input("x", "float32", [1, 16, size, size]), w([32, 16, 3, 3])], attrs);
   b.output(
