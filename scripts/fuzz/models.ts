@@ -1,5 +1,5 @@
 /** Small ONNX models that between them touch every family of operators, for mutants to start from. */
-import type { OnnxModel, OnnxNode } from "../../src/formats/onnx/ast.ts";
+import type { OnnxGraph, OnnxModel, OnnxNode } from "../../src/formats/onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo } from "../../src/formats/onnx/write.ts";
 import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
 
@@ -116,7 +116,97 @@ const picture = model(
   },
 );
 
-export const SMALL_MODELS: readonly [OnnxModel, ...OnnxModel[]] = [network, shapes, picture];
+const inner = (inputs: readonly string[], outputs: readonly string[], node: readonly OnnxNode[]): OnnxGraph =>
+  onnxGraph({
+    node,
+    input: inputs.map((name) => onnxValueInfo(name, "float32", [])),
+    output: outputs.map((name) => onnxValueInfo(name, "float32", [])),
+  });
+
+/** Branches, loops that stay and loops that are written out, a scan, a sequence and a function. */
+const control: OnnxModel = {
+  ...model(
+    [
+      onnxNode("ReduceMax", ["x"], ["most"], { keepdims: 0n }),
+      onnxNode("Less", ["most", "bound"], ["small"]),
+      onnxNode("If", ["small"], ["chosen"], {
+        then_branch: inner([], ["a"], [onnxNode("Mul", ["x", "w"], ["a"])]),
+        else_branch: inner([], ["b"], [onnxNode("Sub", ["x", "w"], ["b"])]),
+      }),
+      onnxNode("Loop", ["many", "", "chosen"], ["last", "rows"], {
+        body: inner(
+          ["i", "go", "v"],
+          ["more", "next", "row"],
+          [
+            onnxNode("Identity", ["go"], ["more"]),
+            onnxNode("Tanh", ["v"], ["t"]),
+            onnxNode("Add", ["t", "w"], ["next"]),
+            onnxNode("ReduceSum", ["next"], ["row"], { keepdims: 0n }),
+          ],
+        ),
+      }),
+      onnxNode("Loop", ["few", "yes", "last"], ["grown"], {
+        body: inner(
+          ["j", "on", "g"],
+          ["on2", "g2"],
+          [onnxNode("Identity", ["on"], ["on2"]), onnxNode("Concat", ["g", "x"], ["g2"], { axis: 0n })],
+        ),
+      }),
+      onnxNode("Loop", ["", "yes", "last"], ["ended"], {
+        body: inner(
+          ["k", "still", "e"],
+          ["under", "e2"],
+          [
+            onnxNode("Add", ["e", "w"], ["e1"]),
+            onnxNode("Abs", ["e1"], ["e2"]),
+            onnxNode("ReduceSum", ["e2"], ["total"], { keepdims: 0n }),
+            onnxNode("Less", ["total", "far"], ["under"]),
+          ],
+        ),
+      }),
+      onnxNode("Scan", ["first", "grown"], ["state", "scanned"], {
+        num_scan_inputs: 1n,
+        scan_input_directions: ints(1),
+        body: inner(["s", "r"], ["s2", "o"], [onnxNode("Add", ["s", "r"], ["s2"]), onnxNode("Identity", ["s2"], ["o"])]),
+      }),
+      onnxNode("SplitToSequence", ["scanned", "two"], ["parts"], { axis: 0n }),
+      onnxNode("SequenceMap", ["parts"], ["mapped"], { body: inner(["p"], ["q"], [onnxNode("Neg", ["p"], ["q"])]) }),
+      onnxNode("SequenceErase", ["mapped"], ["fewer"]),
+      onnxNode("ConcatFromSequence", ["fewer"], ["joined"], { axis: 0n }),
+      { ...onnxNode("Twice", ["joined"], ["doubled"]), domain: "own" },
+      onnxNode("Add", ["doubled", "ended"], ["y"]),
+    ],
+    [1, 4],
+    {
+      bound: tensor("float32", [], Float32Array.of(0.5)),
+      far: tensor("float32", [], Float32Array.of(40)),
+      w: f32([1, 4]),
+      first: f32([4]),
+      many: i64(30),
+      few: i64(3),
+      two: tensor("int64", [], BigInt64Array.of(2n)),
+      yes: tensor("bool", [1], Uint8Array.of(1)),
+    },
+  ),
+  functions: [
+    {
+      name: "Twice",
+      domain: "own",
+      input: ["in"],
+      output: ["out"],
+      attribute: [],
+      attributeProto: [],
+      node: [onnxNode("Add", ["in", "in"], ["out"])],
+      docString: "",
+      opsetImport: [{ domain: "", version: 17 }],
+      valueInfo: [],
+      overload: "",
+      metadataProps: [],
+    },
+  ],
+};
+
+export const SMALL_MODELS: readonly [OnnxModel, ...OnnxModel[]] = [network, shapes, picture, control];
 
 /** Looks rows of one input up by constant indices, which lie among the weights. */
 export const LOOKUP_MODEL: OnnxModel = model(

@@ -11,6 +11,7 @@ export const VERBS: Readonly<Record<string, Entry>> = {
     summary: "say what a model or an engine is, and what hone cannot do with it",
     load: async () => (await import("./verbs/inspect.ts")).inspect,
   },
+  convert: { summary: "write an ONNX model anew, simpler", load: async () => (await import("./verbs/convert.ts")).convert },
   build: { summary: "compile a model into an engine for this machine", load: async () => (await import("./verbs/build.ts")).build },
   run: { summary: "run an engine on tensors or an image", load: async () => (await import("./verbs/run.ts")).run },
   compare: {

@@ -80,7 +80,7 @@ export function importFile(model: ModelFile, profiles: readonly InputShapes[] = 
 const loaded = new WeakMap<ModelFile, Map<string, Uint8Array | undefined>>();
 
 /** The resolver of a model's data files, each read once. */
-function externalData(model: ModelFile): (location: string) => Uint8Array | undefined {
+export function externalData(model: ModelFile): (location: string) => Uint8Array | undefined {
   const files = loaded.get(model) ?? new Map<string, Uint8Array | undefined>();
   loaded.set(model, files);
   return (location) => {

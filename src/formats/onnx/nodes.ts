@@ -33,6 +33,8 @@ export class ImportSession {
   problems: Problems;
   /** How often each node name was seen: ONNX does not ask for unique ones. */
   readonly #seen = new Map<string, number>();
+  /** The names of each subgraph; undefined for one that was read more than once, as its values then differ. */
+  readonly scopes: Map<OnnxGraph, Scope | undefined> = new Map<OnnxGraph, Scope | undefined>();
   #nodes = 0;
 
   constructor(settings: ImportSettings, problems: Problems, functions: readonly OnnxFunction[]) {
@@ -180,6 +182,7 @@ export class GraphImporter implements Flow {
   #run(graph: OnnxGraph, inputs: readonly Thing[]): readonly Thing[] {
     if (graph.input.length > inputs.length)
       throw new HoneError("model.damaged", `the subgraph "${graph.name}" has ${graph.input.length} inputs, and is given ${inputs.length}`);
+    this.#session.scopes.set(graph, this.#session.scopes.has(graph) ? undefined : this.#scope);
     graph.input.forEach(({ name }, i) => {
       this.#scope.set(name, inputs[i]);
     });

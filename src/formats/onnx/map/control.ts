@@ -13,11 +13,26 @@ const ifNode: FlowMapper = (n, _things, flow) => {
   const cond = n.known(0)?.[0];
   const branches = [n.graph("then_branch"), n.graph("else_branch")] as const;
   if (cond !== undefined) return flow.inline(branches[cond === 0 ? 1 : 0], []);
-  const regions = branches.map((g, i) => flow.region(i === 0 ? "then" : "else", (r) => r.run(g, []).map(tensorOutput)));
+  const regions = both(branches.map((g, i) => () => flow.region(i === 0 ? "then" : "else", (r) => r.run(g, []).map(tensorOutput))));
   const captured = [...new Set(regions.flatMap((r) => [...r.captures.keys()]))];
   const graphs = regions.map((r) => withInputs(r, captured));
   return n.emitAll("if", [n.input(0), ...captured], {}, branches[0].output.length, graphs);
 };
+
+/** Does all, also after one has failed, so that the problems of each are told; then throws the first failure. */
+function both<T>(work: readonly (() => T)[]): readonly T[] {
+  const failures: unknown[] = [];
+  const results = work.flatMap((f) => {
+    try {
+      return [f()];
+    } catch (error) {
+      failures.push(error);
+      return [];
+    }
+  });
+  if (failures.length > 0) throw failures[0];
+  return results;
+}
 
 const tensorOutput = (thing: Thing): Value => tensorOnly(thing, "an output of a branch that is chosen while the model runs");
 
