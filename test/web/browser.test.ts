@@ -99,7 +99,7 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
     try {
       await page.goto(server.url);
       await page.setInputFiles("#file", must(sample, "sample"));
-      await page.waitForFunction("document.getElementById('faces').textContent !== '–'");
+      await page.waitForSelector("#picture:not([hidden])");
       expect(await page.textContent("#faces")).toBe("3");
       expect(await page.textContent("#model-time")).toMatch(/^\d+\.\d ms$/);
       expect(await page.isVisible("#picture")).toBe(true);

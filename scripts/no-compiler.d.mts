@@ -1,0 +1,1 @@
+export declare function pathWithoutCompiler(): { readonly folder: string; readonly remove: () => void };
