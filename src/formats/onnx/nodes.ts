@@ -18,8 +18,8 @@ export interface ImportSettings {
   readonly resolveExternal?: ResolveExternal;
 }
 
-/** Nodes that unrolled loops and expanded bodies may make. */
-const MAX_NODES = 1 << 18;
+/** Nodes of subgraphs and functions, as often as they are written out. */
+const MAX_NODES = 1 << 16;
 /** Of graphs in graphs. */
 const MAX_DEPTH = 64;
 
@@ -43,8 +43,9 @@ export class ImportSession {
     this.functions = new FunctionTable(functions);
   }
 
-  uniqueName(node: OnnxNode): string {
-    if (++this.#nodes > MAX_NODES)
+  /** `inner`: it is not one of the model's own list of nodes. */
+  uniqueName(node: OnnxNode, inner: boolean): string {
+    if (inner && ++this.#nodes > MAX_NODES)
       throw new HoneError("model.unsupported", `the loops and bodies of the model, written out, have more than ${MAX_NODES} nodes`);
     const name = nodeName(node);
     const count = this.#seen.get(name) ?? 0;
@@ -205,7 +206,7 @@ export class GraphImporter implements Flow {
       tensorOf: (attribute: NodeAttribute) => attribute.t && tensorOf(attribute.t, this.#session.settings),
     };
     const tensors = things.map((t) => (isTensor(t) ? t : undefined));
-    const made = map(new NodeView(node, this.#session.uniqueName(node), tensors, context), things);
+    const made = map(new NodeView(node, this.#session.uniqueName(node, this.#depth > 0), tensors, context), things);
     const outputs = isList(made) ? made : [made];
     const lacking = node.output.slice(outputs.length).find((name) => name !== "" && used.has(name));
     if (lacking !== undefined) throw new HoneError("model.unsupported", `hone does not support the output "${lacking}" of ${node.opType}`);

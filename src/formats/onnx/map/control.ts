@@ -114,8 +114,17 @@ function asRegion(n: NodeView, flow: Flow, body: OnnxGraph, carried: readonly Va
   return { region, ends, exits };
 }
 
+/** Nodes that one loop may become when it is written out. */
+const MAX_UNROLLED = 1 << 14;
+
 /** The loop as its iterations one after another. */
 function unroll({ n, flow, body, trips = 0, carried }: LoopNode): readonly Thing[] {
+  if (Number.isFinite(trips) && trips * body.node.length > MAX_UNROLLED) {
+    throw n.unsupported(
+      `${trips} iterations of a body of ${body.node.length} nodes, which would have to be written out`,
+      "Values whose shape changes from one iteration to the next, and sequences, cannot be carried through so long a loop.",
+    );
+  }
   let state = carried;
   const slices: Value[][] = Array.from({ length: Math.max(0, body.output.length - 1 - carried.length) }, () => []);
   for (let i = 0; i < trips; i++) {
