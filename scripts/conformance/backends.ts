@@ -278,7 +278,7 @@ function batch({ machine, schedule, onRun }: COptions): Backend {
     });
     const library = must(built.outputs[0], "library");
     const { addon } = await loadHost((await buildHost(tools, {})).bytes);
-    const engine = addon.load(`conformance:${sha256(await readFile(library.path)).slice(0, 16)}`, library.path, bytes, good.length);
+    const engine = addon.load(`conformance:${sha256(await readFile(library.path)).slice(0, 16)}`, library.path, bytes, good.length, 0);
     try {
       return units.map((u) => (failed(u) ? u : attempt(() => runUnit(addon, engine, good.indexOf(u), u, onRun))));
     } finally {

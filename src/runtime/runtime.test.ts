@@ -184,13 +184,14 @@ describe.skipIf(!compiler)("a session", () => {
     const loose = addon as unknown as Record<string, (...args: unknown[]) => unknown>;
     const wrong = [0, -1, 1.5, NaN, 2 ** 60, 2 ** 20, 2 ** 20 + 5, "1", null, undefined, {}, []];
     for (const name of ["unload", "createContext", "destroyContext", "run", "runAsync"]) {
-      for (const handle of wrong) expect(() => loose[name]?.(handle, [], [], [], [])).toThrow();
+      for (const handle of wrong) expect(() => loose[name]?.(handle, [], [], [], [], 1)).toThrow();
       expect(() => loose[name]?.()).toThrow();
     }
-    expect(() => loose["load"]?.("k", "/nowhere.so", new Uint8Array(0), 1)).toThrow(/nowhere/);
-    expect(() => loose["load"]?.("k", "/nowhere.so", "weights", 1)).toThrow(/bytes/);
-    expect(() => loose["load"]?.("k", "/nowhere.so", new Uint8Array(0), 0)).toThrow();
-    expect(() => loose["load"]?.("k".repeat(300), "/nowhere.so", new Uint8Array(0), 1)).toThrow();
+    expect(() => loose["load"]?.("k", "/nowhere.so", new Uint8Array(0), 1, 0)).toThrow(/nowhere/);
+    expect(() => loose["load"]?.("k", "/nowhere.so", "weights", 1, 0)).toThrow(/bytes/);
+    expect(() => loose["load"]?.("k", "/nowhere.so", new Uint8Array(0), 0, 0)).toThrow();
+    expect(() => loose["load"]?.("k", "/nowhere.so", new Uint8Array(0), 1, 2)).toThrow(/give/);
+    expect(() => loose["load"]?.("k".repeat(300), "/nowhere.so", new Uint8Array(0), 1, 0)).toThrow();
     const session = await open();
     await session.close();
     expect(addon.stats()).toMatchObject({ engines: 0, contexts: 0 });

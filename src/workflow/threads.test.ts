@@ -1,4 +1,7 @@
 /** Threads change who computes what, and nothing else. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildEngine } from "../compiler/node/build.ts";
 import { opBuilder } from "../ops/index.ts";
@@ -46,5 +49,31 @@ test.skipIf(!(await haveCompiler()))(
     const [want] = await run(1, 1);
     for (const threads of [2, 5]) for (const got of await run(threads, 8)) expect(got).toEqual(want);
     await expect(Session.open(engine, { native: "allow", threads: 0 })).rejects.toThrow(HoneError);
+  },
+);
+
+test.skipIf(!(await haveCompiler()))(
+  "the bytes that a session is opened from stay, the file's are moved",
+  { timeout: 120_000 },
+  async () => {
+    const { engine } = await buildEngine(network(), { modelHash: "1", format: "onnx", targets: ["native"] });
+    if (!engine) throw new Error("no engine");
+    const feeds = { x: tensor([1, 3, 96, 96], 1) };
+    const before = engine.slice();
+    const fromBytes = await Session.open(engine, { native: "allow" });
+    const want = fromBytes.runSync(feeds)["y"]?.data;
+    await fromBytes.close();
+    expect(Buffer.compare(engine, before)).toBe(0);
+    const folder = await mkdtemp(join(tmpdir(), "hone-"));
+    try {
+      await writeFile(join(folder, "network.hone"), engine);
+      for (let i = 0; i < 2; i++) {
+        const fromFile = await Session.open(join(folder, "network.hone"));
+        expect(fromFile.runSync(feeds)["y"]?.data).toEqual(want);
+        await fromFile.close();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   },
 );

@@ -11,6 +11,8 @@ interface Loading {
   readonly engine: Engine;
   readonly target: ManifestTarget;
   readonly threads: number;
+  /** The engine's bytes are nobody else's: its weights may be moved out of them. */
+  readonly given: boolean;
 }
 
 /** An engine's shared object, loaded through host.node. Weights and code are shared by all threads of the process. */
@@ -38,14 +40,14 @@ export class NativeBackend implements Backend {
   }
 
   /** Unpacks and loads one code section; each run is shared by up to `threads` threads. Throws `engine.load`. */
-  static async load({ host, engine, target, threads }: Loading): Promise<NativeBackend> {
+  static async load({ host, engine, target, threads, given }: Loading): Promise<NativeBackend> {
     const { addon, folder } = host;
     const kind = { manifest: engine.manifest, target, threads };
     const { section } = target;
     const code = must(engine.sections.get(section), `section ${section}`);
     const weights = engine.sections.get(weightsSection(target)) ?? new Uint8Array(0);
     const key = `${engine.sha256}:${section}`.slice(0, 250);
-    const load = (source: string | Uint8Array): number => addon.load(key, source, weights, engine.manifest.profiles.length);
+    const load = (source: string | Uint8Array): number => addon.load(key, source, weights, engine.manifest.profiles.length, given ? 1 : 0);
     try {
       const sha256 = hashOf(code);
       const path = await unpack(folder, `${sha256}.so`, code, sha256);

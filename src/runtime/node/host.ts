@@ -18,7 +18,8 @@ export interface NativeStats {
 /** The functions of host.node (targets/c/support/host.c). Handles are numbers. */
 export interface HostAddon {
   features(): string[];
-  load(key: string, source: string | Uint8Array, weights: Uint8Array, profiles: number): number;
+  /** With `give` 1 the weights are moved, not copied: the array may read as zeros after. */
+  load(key: string, source: string | Uint8Array, weights: Uint8Array, profiles: number, give: 0 | 1): number;
   unload(engine: number): void;
   createContext(
     engine: number,

@@ -126,7 +126,7 @@ async function loadNative(engine: Engine, file: string | undefined, threads: num
   const host = await loadHost(hostBytes);
   const features = host.addon.features();
   const { target, why, rejected } = selectTarget(targets, features, file);
-  const backend = await NativeBackend.load({ host, engine, target, threads });
+  const backend = await NativeBackend.load({ host, engine, target, threads, given: file !== undefined });
   const { loadedFrom } = backend;
   return { backend, info: { engine: engine.sha256, target: target.section, platform, features, why, rejected, loadedFrom } };
 }

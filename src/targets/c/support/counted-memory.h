@@ -5,7 +5,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -45,6 +47,23 @@ static void unmap_pages(uint8_t *p, size_t size) {
   if (!p) return;
   munmap(p, size);
   atomic_fetch_sub(&bytes_alive, size);
+}
+
+/*
+ * Copies, and gives the pages of the source back to the system on the way, so that the two are never whole at once. The source
+ * reads as zeros after; where a system does not promise that, it stays as it is.
+ */
+static void move_bytes(uint8_t *to, uint8_t *from, size_t size) {
+  const size_t step = (size_t)8 << 20;
+  for (size_t done = 0; done < size; done += step) {
+    size_t n = size - done < step ? size - done : step;
+    memcpy(to + done, from + done, n);
+#ifdef __linux__
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)(from + done) + page - 1) / page * page, last = (uintptr_t)(from + done + n) / page * page;
+    if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
+#endif
+  }
 }
 
 #endif

@@ -258,7 +258,7 @@ static bool open_library(struct call *call, struct engine *e, napi_value source)
 }
 
 /* Under the registry lock. */
-static struct engine *engine_create(struct call *call, const char *key, uint32_t profiles) {
+static struct engine *engine_create(struct call *call, const char *key, uint32_t profiles, bool give) {
   void *weights = NULL;
   size_t size = 0;
   if (!get_bytes(call->env, call->argv[2], &weights, &size)) return fail(call->env, "argument", "weights must be bytes"), NULL;
@@ -273,7 +273,8 @@ static struct engine *engine_create(struct call *call, const char *key, uint32_t
   if (!e->run || !e->part || !e->weights) {
     fail(call->env, "memory", "no memory for %zu bytes of weights", size);
   } else if (open_library(call, e, call->argv[1])) {
-    if (size) memcpy(e->weights, weights, size);
+    if (give) move_bytes(e->weights, weights, size);
+    else if (size) memcpy(e->weights, weights, size);
     mprotect(e->weights, e->weight_bytes, PROT_READ);
     strcpy(e->key, key);
     e->next = registry;
@@ -285,22 +286,26 @@ static struct engine *engine_create(struct call *call, const char *key, uint32_t
   return NULL;
 }
 
-/* load(key, path | bytes, weights, profiles) -> engine. What was loaded under the same key before is shared. */
+/*
+ * load(key, path | bytes, weights, profiles, give) -> engine. What was loaded under the same key before is shared. With `give` 1
+ * the weights are moved: the caller's array may read as zeros after.
+ */
 static napi_value load(napi_env env, napi_callback_info info) {
   struct call call;
   char key[MAX_KEY + 1];
-  size_t length = 0, profiles = 0;
-  if (!begin(&call, env, info, 4)) return NULL;
+  size_t length = 0, profiles = 0, give = 0;
+  if (!begin(&call, env, info, 5)) return NULL;
   if (napi_get_value_string_utf8(env, call.argv[0], key, sizeof key, &length) != napi_ok || length == 0 || length >= MAX_KEY)
     return fail(env, "argument", "key must be a string of 1 to %u bytes", MAX_KEY - 1);
   if (!get_size(&call, call.argv[3], MAX_PROFILES, "profiles", &profiles)) return NULL;
   if (profiles == 0) return fail(env, "argument", "an engine has at least one profile");
+  if (!get_size(&call, call.argv[4], 1, "give", &give)) return NULL;
 
   pthread_mutex_lock(&registry_lock);
   struct engine *e = registry;
   while (e && strcmp(e->key, key) != 0) e = e->next;
   if (!e) {
-    e = engine_create(&call, key, (uint32_t)profiles);
+    e = engine_create(&call, key, (uint32_t)profiles, give == 1);
   } else if (e->profiles != profiles) {
     fail(env, "argument", "the engine is loaded with %u profiles", e->profiles);
     e = NULL;
