@@ -88,6 +88,8 @@ function imported({ model, inputs, lists }: Files, fix: (tensor: OnnxTensor, ind
 const isStatic = (graph: Graph): boolean => graph.nodes.every((n) => n.outputs.every((v) => v.shape.every((d) => typeof d === "number")));
 
 const INT64 = 7;
+/** What has no elements is given for its type or shape. */
+const isEmpty = (t: OnnxTensor): boolean => t.dims.some((d) => Number(d) === 0);
 
 /**
  * Some cases give as an input what models have as a constant: axes, shapes, bounds. As little as possible is fixed: nothing,
@@ -95,8 +97,8 @@ const INT64 = 7;
  */
 function leastFixed(files: Files): Graph {
   const ways: ((t: OnnxTensor, i: number) => boolean)[] = [
-    () => false,
-    (t, i) => i > 0 && t.dataType === INT64,
+    isEmpty,
+    (t, i) => isEmpty(t) || (i > 0 && t.dataType === INT64),
     (_, i) => i > 0,
     () => true,
   ];

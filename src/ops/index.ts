@@ -11,6 +11,7 @@ import type { Op } from "./define.ts";
 import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
 import * as gemm from "./gemm.ts";
+import * as narrow from "./narrow.ts";
 import * as pool from "./pool.ts";
 import * as quantize from "./quantize.ts";
 import * as reduce from "./reduce.ts";
@@ -41,6 +42,7 @@ const families: readonly object[] = [
   einsum,
   quantize,
   sample,
+  narrow,
 ];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));

@@ -16,6 +16,7 @@ import { CONTROL_CASES } from "./cases/control.ts";
 import { CONV_CASES } from "./cases/conv.ts";
 import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
+import { NARROW_CASES } from "./cases/narrow.ts";
 import { REDUCE_CASES } from "./cases/reduce.ts";
 import { SHAPE_CASES } from "./cases/shape.ts";
 import { WINDOW_CASES } from "./cases/window.ts";
@@ -30,6 +31,7 @@ const LIST: readonly OpCase[] = [
   ...WINDOW_CASES,
   ...ELEMENT_CASES,
   ...CONTROL_CASES,
+  ...NARROW_CASES,
 ];
 const CASES = LIST.map(makeCase);
 

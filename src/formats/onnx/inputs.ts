@@ -6,9 +6,10 @@ import { HoneError } from "../../util/errors.ts";
 import type { ImportBuilder } from "../builder.ts";
 import type { Problems } from "../problems.ts";
 import type { OnnxGraph, OnnxType, OnnxValueInfo } from "./ast.ts";
+import { mark, NARROW_TYPES, type NarrowType } from "./narrow.ts";
 import type { Scope } from "./scope.ts";
 import { isTensor, type Thing } from "./things.ts";
-import { TENSOR_TYPES, onnxTypeName } from "./types.ts";
+import { onnxTypeName, storageOf } from "./types.ts";
 
 export interface InputOptions {
   /** Numbers for the symbols in the inputs' shapes; an element of a sequence is called `name.0`. */
@@ -23,6 +24,7 @@ const MAX_LENGTH = 4096;
 interface TensorType {
   readonly dtype: DType;
   readonly shape: Shape;
+  readonly narrow?: NarrowType | undefined;
 }
 
 /** What an input is, before its shapes are bound: tensors by the names of the graph's inputs. */
@@ -46,8 +48,8 @@ export function addInputs(graph: OnnxGraph, scope: Scope, options: InputOptions,
       if (d.kind === "sequence") return { kind: "sequence", items: d.items.map(make) };
       return { kind: "optional", value: d.value === undefined ? undefined : make(d.value) };
     }
-    const { dtype, shape } = types.get(d) ?? { dtype: "float32", shape: [] };
-    return scope.builder.input(d, dtype, bindShape(shape, bindings));
+    const { dtype, shape, narrow }: TensorType = types.get(d) ?? { dtype: "float32", shape: [] };
+    return mark(scope.builder.input(d, dtype, bindShape(shape, bindings)), narrow);
   };
   for (const [name, d] of declared) scope.set(name, make(d));
 }
@@ -83,11 +85,12 @@ function elementNames(name: string, { shapes = {}, lists }: InputOptions): reado
 function tensorType(name: string, type: OnnxType | undefined, shared: boolean, given: readonly number[] | undefined): TensorType {
   const found = type?.tensorType;
   if (found === undefined) throw new HoneError("model.unsupported", `the input "${name}" is not a dense tensor`);
-  const dtype = TENSOR_TYPES[found.elemType]?.dtype;
+  const dtype = storageOf(found.elemType);
+  const narrow = NARROW_TYPES[found.elemType];
   if (dtype === undefined) throw new HoneError("model.unsupported", `the input "${name}" has the type ${onnxTypeName(found.elemType)}`);
   if (found.shape !== undefined)
-    return { dtype, shape: found.shape.dim.map((d, i) => dimOf(d.dimValue, shared ? d.dimParam : "", `${name}_${i}`)) };
-  if (given !== undefined) return { dtype, shape: given };
+    return { dtype, narrow, shape: found.shape.dim.map((d, i) => dimOf(d.dimValue, shared ? d.dimParam : "", `${name}_${i}`)) };
+  if (given !== undefined) return { dtype, narrow, shape: given };
   throw new HoneError("model.unsupported", `the input "${name}" has no shape, so not even its rank is known`, {
     hint: `Give it with --shape ${name}=1x3x640x640, or export the model with the shapes of its inputs; dims may be symbolic.`,
   });

@@ -9,6 +9,7 @@ import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./function
 import { findFlowMapper, findMapper } from "./map/index.ts";
 import type { Flow, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName } from "./map/node.ts";
+import { narrowOf } from "./narrow.ts";
 import { Scope } from "./scope.ts";
 import { tensorOf } from "./tensor.ts";
 import { isTensor, tensorOnly, type Thing } from "./things.ts";
@@ -243,6 +244,8 @@ const isList = (made: Thing | readonly Thing[]): made is readonly Thing[] => Arr
 function finished(builder: ImportBuilder, outputs: readonly Value[]): Graph {
   const names = new Set<string>();
   outputs.forEach((value) => {
+    const narrow = narrowOf(value);
+    if (narrow) throw new HoneError("model.unsupported", `hone does not support the type ${narrow.name} as a result of a subgraph`);
     let name = value.name;
     for (let i = 1; names.has(name); i++) name = `${value.name}:${i}`;
     names.add(name);

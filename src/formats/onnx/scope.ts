@@ -1,5 +1,6 @@
 import type { Value } from "../../ir/graph.ts";
 import type { ImportBuilder } from "../builder.ts";
+import { mark, narrowOf } from "./narrow.ts";
 import { mapTensors, type Thing } from "./things.ts";
 
 /** The names of one graph of a model. A subgraph sees those of the graphs around it. */
@@ -38,7 +39,7 @@ export class Scope {
     if (outer.data || !parent || parent.builder === this.builder) return outer;
     const known = this.captures.get(outer);
     if (known) return known;
-    const input = this.input(outer.name, outer);
+    const input = mark(this.input(outer.name, outer), narrowOf(outer));
     this.captures.set(outer, input);
     const data = parent.builder.known(outer);
     if (data) this.builder.inform(input, data);

@@ -4,7 +4,8 @@ import { DTYPES, byteSize, is64, type DType, type TypedArray } from "../../tenso
 import { elementCount, tensor, viewOf, type Tensor } from "../../tensor/tensor.ts";
 import type { OnnxTensor } from "./ast.ts";
 import { externalBytes, type ResolveExternal } from "./external.ts";
-import { TENSOR_TYPES, onnxTypeName } from "./types.ts";
+import { mark, NARROW_TYPES, packedBytes, unpacked, type NarrowType } from "./narrow.ts";
+import { onnxTypeName, storageOf } from "./types.ts";
 
 export interface TensorOptions {
   readonly file: string;
@@ -17,10 +18,10 @@ const MAX_RANK = 32;
 
 /**
  * The tensor that a TensorProto holds, wherever it keeps its data: a view where the bytes are aligned, else a copy.
- * Throws `model.unsupported` for a type that hone lacks (strings, complex, 8-bit floats), `model.damaged` when data and dims disagree.
+ * Throws `model.unsupported` for a type that hone lacks (strings, complex numbers), `model.damaged` when data and dims disagree.
  */
 export function tensorOf(proto: OnnxTensor, options: TensorOptions): Tensor {
-  const dtype = TENSOR_TYPES[proto.dataType]?.dtype;
+  const dtype = storageOf(proto.dataType);
   if (dtype === undefined) {
     throw fault("model.unsupported", proto, options, `has the type ${onnxTypeName(proto.dataType)}, which hone does not read`);
   }
@@ -29,10 +30,20 @@ export function tensorOf(proto: OnnxTensor, options: TensorOptions): Tensor {
   const count = elementCount(proto.dims);
   if (!Number.isSafeInteger(count)) throw fault("model.damaged", proto, options, `has an absurd size: [${proto.dims.join(",")}]`);
 
+  const narrow = NARROW_TYPES[proto.dataType];
+  if (narrow) return mark(tensor(dtype, proto.dims, narrowData(proto, narrow, count, options)), narrow);
   const bytes = proto.dataLocation === 1 ? externalBytes(proto, count * byteSize(dtype), options) : proto.rawData;
   if (bytes === undefined) return tensor(dtype, proto.dims, fromLists(proto, dtype, count, options));
   if (bytes.length !== count * byteSize(dtype)) throw mismatch(proto, options, `${bytes.length} bytes`, `${count * byteSize(dtype)} bytes`);
   return tensor(dtype, proto.dims, viewOf(dtype, bytes.buffer, bytes.byteOffset, count));
+}
+
+/** Packed elements, in raw bytes or one byte of them in each number of the list. */
+function narrowData(proto: OnnxTensor, type: NarrowType, count: number, options: TensorOptions): Uint8Array | Int8Array {
+  const size = packedBytes(type, count);
+  const bytes = (proto.dataLocation === 1 ? externalBytes(proto, size, options) : proto.rawData) ?? Uint8Array.from(proto.int32Data);
+  if (bytes.length !== size) throw mismatch(proto, options, `${bytes.length} bytes`, `${size} bytes`);
+  return unpacked(type, bytes, count);
 }
 
 function fromLists(proto: OnnxTensor, dtype: DType, count: number, options: TensorOptions): TypedArray {

@@ -1,7 +1,8 @@
 import { must } from "../../util/errors.ts";
 import type { DType } from "../../tensor/dtype.ts";
+import { NARROW_TYPES } from "./narrow.ts";
 
-/** TensorProto.DataType by number: the name in ONNX, and ours where there is one. */
+/** TensorProto.DataType by number: the name in ONNX, and ours where there is one. Those of 8 bits and fewer are in narrow.ts. */
 export const TENSOR_TYPES: Readonly<Record<number, { readonly name: string; readonly dtype?: DType }>> = {
   1: { name: "FLOAT", dtype: "float32" },
   2: { name: "UINT8", dtype: "uint8" },
@@ -30,6 +31,9 @@ export const TENSOR_TYPES: Readonly<Record<number, { readonly name: string; read
   25: { name: "UINT2" },
   26: { name: "INT2" },
 };
+
+/** The dtype in which hone keeps elements of an ONNX type. */
+export const storageOf = (dataType: number): DType | undefined => TENSOR_TYPES[dataType]?.dtype ?? NARROW_TYPES[dataType]?.dtype;
 
 const BY_DTYPE = new Map(Object.entries(TENSOR_TYPES).map(([number, { dtype }]) => [dtype, Number(number)]));
 

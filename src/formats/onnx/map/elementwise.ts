@@ -133,8 +133,6 @@ export const ELEMENTWISE: Readonly<Record<string, Mapper>> = {
   BitwiseNot: direct("bitwiseNot"),
   BitwiseOr: direct("bitwiseOr"),
   BitwiseXor: direct("bitwiseXor"),
-  Cast: (n) => n.emit("cast", [n.input(0)], { to: n.dtype("to", 1) }),
-  CastLike: (n) => n.emit("cast", [n.input(0)], { to: n.input(1).dtype }),
   Ceil: direct("ceil"),
   Celu: celu,
   Clip: clip,

@@ -1,4 +1,5 @@
 import { ATTENTION } from "./attention.ts";
+import { CASTS, guarded } from "./cast.ts";
 import { CONTROL } from "./control.ts";
 import { ELEMENTS } from "./elements.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
@@ -26,6 +27,7 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...LOSSES,
     ...SAMPLES,
     ...ATTENTION,
+    ...CASTS,
   }),
 );
 
@@ -34,4 +36,7 @@ const FLOW_MAPPERS: ReadonlyMap<string, FlowMapper> = new Map(Object.entries({ .
 
 export const findFlowMapper = (opType: string): FlowMapper | undefined => FLOW_MAPPERS.get(opType);
 
-export const findMapper = (opType: string): Mapper | undefined => MAPPERS.get(opType);
+export function findMapper(opType: string): Mapper | undefined {
+  const mapper = MAPPERS.get(opType);
+  return mapper && guarded(mapper);
+}

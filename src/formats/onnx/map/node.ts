@@ -5,6 +5,7 @@ import { tensor, type Tensor } from "../../../tensor/tensor.ts";
 import { int64Tensor } from "../../int64.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxNode } from "../ast.ts";
+import { NARROW_TYPES, type NarrowType } from "../narrow.ts";
 import { TENSOR_TYPES, onnxTypeName } from "../types.ts";
 
 /** Turns an ONNX node into graph nodes; gives its outputs. */
@@ -83,6 +84,12 @@ export class NodeView {
     return value === undefined ? undefined : this.#context.tensorOf(value);
   }
 
+  /** As `dtype`, with what a type of 8 bits or fewer means. */
+  type(attribute: string, otherwise: number): { readonly dtype: DType; readonly narrow: NarrowType | undefined } {
+    const narrow = NARROW_TYPES[this.int(attribute, otherwise)];
+    return { dtype: narrow?.dtype ?? this.dtype(attribute, otherwise), narrow };
+  }
+
   /** Our dtype for an attribute that holds one of ONNX's data types. */
   dtype(attribute: string, otherwise: number): DType {
     const number = this.int(attribute, otherwise);
@@ -129,6 +136,10 @@ export class NodeView {
 
   constant(data: Tensor): Value {
     return this.#context.builder.constant(data, `${this.name}.const${this.#steps++}`);
+  }
+
+  int32(value: number): Value {
+    return this.constant(tensor("int32", [], Int32Array.of(value)));
   }
 
   /** A scalar of a value's own dtype, to calculate with it. */

@@ -1,12 +1,63 @@
-import type { Attrs, Value } from "../../../ir/graph.ts";
+import type { Value } from "../../../ir/graph.ts";
+import { isStatic } from "../../../tensor/dim.ts";
 import type { Mapper, NodeView } from "./node.ts";
+import { mark, narrowOf, type NarrowType } from "../narrow.ts";
+import { narrowed, numbers } from "./cast.ts";
 import { convAttrs } from "./window.ts";
 
-const blocks = (n: NodeView): Attrs => ({ axis: n.int("axis", 1), blockSize: n.int("block_size", 0) });
+const blocks = (n: NodeView): { readonly axis: number; readonly blockSize: number } => ({
+  axis: n.int("axis", 1),
+  blockSize: n.int("block_size", 0),
+});
+
+/** Scales of an axis, or of blocks of it, one for each element; a single one as it is. */
+function perElement(n: NodeView, scale: Value, x: Value): Value {
+  const { axis: given, blockSize } = blocks(n);
+  const rank = x.shape.length;
+  const axis = given < 0 ? given + rank : given;
+  if (scale.shape.length === 0 || (scale.shape.length === 1 && scale.shape[0] === 1)) return scale;
+  if (blockSize === 0) return n.step("unsqueeze", [scale], { axes: x.shape.slice(axis + 1).map((_, i) => i + 1) });
+  const { shape } = x;
+  if (!isStatic(shape)) throw n.unsupported("blocks of an axis of unknown size");
+  const blocked = shape.flatMap((d, i) => (i === axis ? [Math.ceil(d / blockSize), blockSize] : [d]));
+  const full = n.step("expand", [n.step("unsqueeze", [scale], { axes: [axis + 1] }), n.ints64(blocked)]);
+  const whole = shape.map((d, i) => (i === axis ? Math.ceil(d / blockSize) * blockSize : d));
+  const flat = n.step("reshape", [full, n.ints64(whole)], { allowZero: true });
+  return n.step("slice", [flat, n.ints64([0]), n.ints64([shape[axis] ?? 0]), n.ints64([axis])]);
+}
+
+/** To a small float: x / scale, and a zero point, which is 0, but makes 0 of -0 in the types that have no other use for it. */
+function quantizedFloat(n: NodeView, type: NarrowType): Value {
+  const x = n.input(0);
+  const scale = numbers(n, n.input(1));
+  const steps = n.step("div", [single(n, x), single(n, perElement(n, scale, x))]);
+  const zero = type.bits === 4 ? n.inputs[2] : undefined;
+  return narrowed(n, zero ? n.step("add", [steps, perElement(n, numbers(n, zero), x)]) : steps, type);
+}
+
+/** To an integer of less than 8 bits: as to one of 8, and then within its range. */
+function quantizedInteger(n: NodeView, { bits, dtype }: NarrowType): Value {
+  const y = n.step("quantizeLinear", [n.input(0), numbers(n, n.input(1)), n.inputs[2]], { ...blocks(n), to: dtype });
+  const min = dtype === "int8" ? -(2 ** (bits - 1)) : 0;
+  return n.emit("clip", [y], { min, max: min + 2 ** bits - 1 });
+}
 
 const quantizeLinear: Mapper = (n) => {
-  const to = n.int("output_dtype", 0) === 0 ? {} : { to: n.dtype("output_dtype", 2) };
-  return n.emit("quantizeLinear", [n.input(0), n.input(1), n.inputs[2]], { ...blocks(n), ...to });
+  const to = n.int("output_dtype", 0) === 0 ? undefined : n.type("output_dtype", 2);
+  const narrow = narrowOf(n.inputs[2]) ?? to?.narrow;
+  if (narrow) return mark(narrow.float === undefined ? quantizedInteger(n, narrow) : quantizedFloat(n, narrow), narrow);
+  const attrs = { ...blocks(n), ...(to ? { to: to.dtype } : {}) };
+  return n.emit("quantizeLinear", [n.input(0), numbers(n, n.input(1)), n.inputs[2]], attrs);
+};
+
+const dequantizeLinear: Mapper = (n) => {
+  const [x, scale] = [n.input(0), numbers(n, n.input(1))];
+  const to = n.int("output_dtype", 0) === 0 ? n.input(1).dtype : n.dtype("output_dtype", 1);
+  if (narrowOf(x)?.float === undefined && to === scale.dtype) return n.emit("dequantizeLinear", [x, scale, n.inputs[2]], blocks(n));
+  if (narrowOf(x)?.float === undefined)
+    return n.emit("cast", [n.step("dequantizeLinear", [x, single(n, scale), n.inputs[2]], blocks(n))], { to });
+  const y = n.step("mul", [numbers(n, x), single(n, perElement(n, scale, x))]);
+  return to === "float32" ? n.emit("identity", [y]) : n.emit("cast", [y], { to });
 };
 
 /** The range of x with 0 in it, cut into 255 steps. */
@@ -73,7 +124,7 @@ const qLinearConv: Mapper = (n) => {
 /** Operators on scaled integers, as what they mean. */
 export const QUANTIZED: Readonly<Record<string, Mapper>> = {
   ConvInteger: convInteger,
-  DequantizeLinear: (n) => n.emit("dequantizeLinear", [n.input(0), n.input(1), n.inputs[2]], blocks(n)),
+  DequantizeLinear: dequantizeLinear,
   DynamicQuantizeLinear: dynamicQuantizeLinear,
   MatMulInteger: matMulInteger,
   QLinearConv: qLinearConv,
