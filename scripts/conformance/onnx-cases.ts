@@ -89,7 +89,7 @@ const isStatic = (graph: Graph): boolean => graph.nodes.every((n) => n.outputs.e
 
 const INT64 = 7;
 /** What has no elements is given for its type or shape. */
-const isEmpty = (t: OnnxTensor): boolean => t.dims.some((d) => Number(d) === 0);
+const isEmpty = (t: OnnxTensor): boolean => t.dims.some((d) => d === 0);
 
 /**
  * Some cases give as an input what models have as a constant: axes, shapes, bounds. As little as possible is fixed: nothing,

@@ -6,7 +6,7 @@ import { physicalDims, type Layout } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
 import { invariant } from "../util/errors.ts";
 import { add, and, binary, broadcast, cast, compare, constant, div, fma, indexVar, int, load, mod, mul, select, variable } from "./expr.ts";
-import type { Nest, Operand, Read } from "./nest.ts";
+import type { Nest, Operand, Read, SerialNest } from "./nest.ts";
 import { simplifyBody } from "./simplify.ts";
 import { forLoop, ifThen, letMutable, setVar, store } from "./stmt.ts";
 import type { Buffer, Expr, ReduceOp, Stmt, Var } from "./types.ts";
@@ -119,6 +119,19 @@ export function expand(nest: Nest, place: Placements, prefix = "i"): readonly St
   const body = loopsOver(nest.region?.extents ?? dims, layout, prefix, (p) =>
     elementOf(nest, p, scalarRead(place), prefix, (value) => [store(buffer, offsetOf(dims, layout, writtenIndex(nest, p)), value)]),
   );
+  return simplifyBody(body);
+}
+
+/** The loops of a serial nest. */
+export function expandSerial(nest: SerialNest, place: Placements, prefix = "i"): readonly Stmt[] {
+  const body = nest.statements({
+    read: scalarRead(place),
+    write: (operand, index, value) => {
+      const { buffer, layout } = place(operand);
+      return store(buffer, offsetOf(operand.dims, layout, index), value);
+    },
+    name: (base) => `${prefix}${base}`,
+  });
   return simplifyBody(body);
 }
 

@@ -7,7 +7,7 @@
  * its own `read`.
  */
 import type { DType } from "../tensor/dtype.ts";
-import type { Expr, ReduceOp } from "./types.ts";
+import type { Expr, ReduceOp, Stmt } from "./types.ts";
 
 export type NestKind = "contraction" | "window" | "map" | "reduce" | "gather";
 
@@ -51,3 +51,28 @@ export interface Nest {
   /** The element, or what one point of the reduction space contributes. */
   readonly body: (context: BodyContext) => Expr;
 }
+
+export interface SerialContext {
+  readonly read: Read;
+  /** Stores an element at a logical index, which must lie inside. */
+  readonly write: (operand: Operand, index: readonly Expr[], value: Expr) => Stmt;
+  /** A name that no other nest of the kernel has. */
+  readonly name: (base: string) => string;
+}
+
+/**
+ * What no map or reduction says: steps that need the ones before them, such as running sums and recurrences, and places to
+ * write to that depend on data, such as scatters, sorting and suppression. Its statements are loops that run in their order.
+ */
+export interface SerialNest {
+  readonly kind: "serial";
+  /** What it writes, or the first of it. */
+  readonly result: Operand;
+  /** Bound on how often innermost statements run. */
+  readonly steps: number;
+  readonly statements: (context: SerialContext) => readonly Stmt[];
+}
+
+export type AnyNest = Nest | SerialNest;
+
+export const isSerial = (nest: AnyNest): nest is SerialNest => nest.kind === "serial";

@@ -1,6 +1,6 @@
 import type { Node, Value } from "../ir/graph.ts";
 import { indexVar, typeOf, variable } from "../loop/expr.ts";
-import type { Nest, Operand } from "../loop/nest.ts";
+import { isSerial, type AnyNest, type Operand } from "../loop/nest.ts";
 import type { Expr } from "../loop/types.ts";
 import { visitExpr } from "../loop/walk.ts";
 import { staticShape } from "../tensor/dim.ts";
@@ -10,7 +10,7 @@ import { getOp } from "./index.ts";
 
 /** The nests of a node, and which value each operand stands for. */
 export interface NodeCompute {
-  readonly nests: readonly Nest[];
+  readonly nests: readonly AnyNest[];
   readonly values: ReadonlyMap<Operand, Value>;
   readonly temps: readonly Operand[];
 }
@@ -57,7 +57,7 @@ export function computeNode(node: Node): NodeCompute {
 export function operandUses(node: Node, value: Value): number {
   const { nests, values } = computeNode(node);
   const [nest] = nests;
-  if (!nest) return 0;
+  if (!nest || isSerial(nest)) return 0;
   const p = nest.result.dims.map((_, i) => indexVar(`p${i}`));
   const element = variable("element", typeOf(value.dtype));
   const other = (operand: Operand): Expr => variable("other", typeOf(operand.dtype));

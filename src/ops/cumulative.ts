@@ -1,15 +1,14 @@
 /** Running sums and products along an axis (ONNX operator specification: CumSum, CumProd). */
-import { compare, constant, int } from "../loop/expr.ts";
-import type { CompareOp } from "../loop/types.ts";
+import { constant, indexVar, int, sub, variable } from "../loop/expr.ts";
+import { forLoop, letMutable, setVar } from "../loop/stmt.ts";
+import type { Expr } from "../loop/types.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import * as a from "./arith.ts";
 import { axisOf, constantInts, defineOp, sameAs, type Op } from "./define.ts";
-import { reduction } from "./nests.ts";
+import { accumulator, loops } from "./nests.ts";
 
-/**
- * Each element is summed from the start by itself, in the order of the axis: n² additions, with the rounding of a running sum
- * and no dependence between elements.
- */
-function cumulative(name: string, combine: "add" | "mul"): Op {
+/** Along the axis, backwards for `reverse`; each element is written before its own is added for `exclusive`. */
+function cumulative(name: string, combine: (x: Expr, y: Expr) => Expr, start: number): Op {
   return defineOp({
     name,
     inputs: { x: "number", axis: "integer" },
@@ -17,25 +16,30 @@ function cumulative(name: string, combine: "add" | "mul"): Op {
     infer: ({ x }) => [sameAs(x)],
     compute: ({ out }, { x, axis: given }, { exclusive, reverse }) => {
       const axis = axisOf(name, constantInts(name, "axis", given)[0] ?? 0, x.dims.length);
-      const order: CompareOp = reverse ? (exclusive ? "gt" : "ge") : exclusive ? "lt" : "le";
-      const rest = constant(combine === "add" ? 0 : 1, x.dtype);
-      return reduction(
-        "reduce",
-        out,
-        ({ p, r: [i = int(0)], read }) =>
-          a.select(
-            compare(order, i, p[axis] ?? int(0)),
-            read(
-              x,
-              p.map((e, at) => (at === axis ? i : e)),
-            ),
-            rest,
+      const size = x.dims[axis] ?? 1;
+      const kept = accumulator(x.dtype);
+      return {
+        kind: "serial",
+        result: out,
+        steps: elementCount(x.dims),
+        statements: ({ read, write, name: named }) =>
+          loops(
+            x.dims.filter((_, i) => i !== axis),
+            named,
+            (outer) => {
+              const acc = variable(named("acc"), { dtype: kept, lanes: 1 });
+              const v = indexVar(named("t"));
+              const t = reverse ? sub(int(size - 1), v) : v;
+              const at = x.dims.length === 0 ? [] : [...outer.slice(0, axis), t, ...outer.slice(axis)];
+              const take = setVar(acc, combine(acc, a.cast(read(x, at), kept)));
+              const put = write(out, at, a.cast(acc, x.dtype));
+              return [letMutable(acc, constant(start, kept)), forLoop(v, size, exclusive ? [put, take] : [take, put])];
+            },
           ),
-        { extents: [x.dims[axis] ?? 1], combine, init: rest },
-      );
+      };
     },
   });
 }
 
-export const cumSum: Op = cumulative("cumSum", "add");
-export const cumProd: Op = cumulative("cumProd", "mul");
+export const cumSum: Op = cumulative("cumSum", a.add, 0);
+export const cumProd: Op = cumulative("cumProd", a.mul, 1);

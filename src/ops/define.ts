@@ -3,7 +3,7 @@ import { DTYPES, isFloat, isInteger, type DType } from "../tensor/dtype.ts";
 import { shapeText, sym, type Dim, type Shape } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Attrs, Graph, ValueType } from "../ir/graph.ts";
-import type { Nest, Operand } from "../loop/nest.ts";
+import type { AnyNest, Operand } from "../loop/nest.ts";
 import { HoneError } from "../util/errors.ts";
 
 /** Which dtypes an input takes. */
@@ -68,7 +68,7 @@ interface OpSpec<I extends Record<string, InputSpec>, A extends Attrs> {
   /** Attributes with their defaults. */
   readonly attrs: A;
   readonly infer: (inputs: Named<I, Known>, attrs: AttrsOf<A>, outputs: number) => readonly ValueType[];
-  readonly compute: (results: Results, inputs: Named<I, Computed>, attrs: AttrsOf<A>) => Nest | readonly Nest[];
+  readonly compute: (results: Results, inputs: Named<I, Computed>, attrs: AttrsOf<A>) => AnyNest | readonly AnyNest[];
   readonly traits?: Traits;
 }
 
@@ -86,7 +86,7 @@ export interface Op {
     regions?: readonly Graph[],
   ) => readonly ValueType[];
   /** Structured loop nests that compute the outputs from static operands, in order. */
-  readonly compute: (results: Results, inputs: readonly (Computed | undefined)[], attrs: Attrs) => readonly Nest[];
+  readonly compute: (results: Results, inputs: readonly (Computed | undefined)[], attrs: Attrs) => readonly AnyNest[];
 }
 
 const CLASS_HAS: Record<InputClass, (dtype: DType) => boolean> = {
@@ -173,7 +173,7 @@ export function defineOp<const I extends Record<string, InputSpec>, A extends At
         bindInputs(name, schema, inputs) as Named<I, Computed>,
         bindAttrs(name, defaults, attrs) as AttrsOf<A>,
       );
-      return Array.isArray(nests) ? (nests as readonly Nest[]) : [nests as Nest];
+      return Array.isArray(nests) ? (nests as readonly AnyNest[]) : [nests as AnyNest];
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Computes ops by their definitions: `compute`, its textbook loops, the interpreter. The reference that all else is judged by. */
-import { expand } from "../loop/expand.ts";
+import { expand, expandSerial } from "../loop/expand.ts";
 import { interpret } from "../loop/interpret/interpret.ts";
-import type { Operand } from "../loop/nest.ts";
+import { isSerial, type AnyNest, type Operand } from "../loop/nest.ts";
 import type { Buffer, Stmt } from "../loop/types.ts";
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { staticShape } from "../tensor/dim.ts";
@@ -62,6 +62,12 @@ export function evaluateOp(name: string, inputs: readonly (Tensor | undefined)[]
   return must(evaluateWithin(Infinity, name, inputs, attrs, outputs), `outputs of ${name}`);
 }
 
+/** Points of the iteration space, reductions included. */
+function stepsOf(nest: AnyNest): number {
+  if (isSerial(nest)) return nest.steps;
+  return elementCount(nest.region?.extents ?? nest.result.dims) * elementCount(nest.reduction?.extents ?? []);
+}
+
 /** As evaluateOp; undefined when that takes more steps than `limit`: points of the iteration spaces, reductions included. */
 function evaluateWithin(
   limit: number,
@@ -91,12 +97,9 @@ function evaluateWithin(
     buffer: must(arena.buffers.get(operand), `buffer of ${operand.name}`),
     layout: PLAIN,
   });
-  const steps = nests.reduce((n, { result, region, reduction }) => {
-    return n + elementCount(region?.extents ?? result.dims) * elementCount(reduction?.extents ?? []);
-  }, 0);
-  if (steps > limit) return undefined;
+  if (nests.reduce((n, nest) => n + stepsOf(nest), 0) > limit) return undefined;
   // One nest after the other: each reads what the ones before it wrote.
-  for (const nest of nests) arena.run(expand(nest, place));
+  for (const nest of nests) arena.run(isSerial(nest) ? expandSerial(nest, place) : expand(nest, place));
   return results.map(([, memory]) => memory);
 }
 

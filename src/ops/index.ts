@@ -17,8 +17,10 @@ import * as quantize from "./quantize.ts";
 import * as reduce from "./reduce.ts";
 import * as resize from "./resize.ts";
 import * as sample from "./sample.ts";
+import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
 import * as shape from "./shape.ts";
+import * as topK from "./top-k.ts";
 import * as trig from "./trig.ts";
 import * as unary from "./unary.ts";
 
@@ -43,6 +45,8 @@ const families: readonly object[] = [
   quantize,
   sample,
   narrow,
+  scatter,
+  topK,
 ];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));

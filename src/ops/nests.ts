@@ -1,7 +1,8 @@
 /** The few shapes of nest that op definitions are made of. */
-import { add, constant, int, mul } from "../loop/expr.ts";
+import { add, binary, cast, compare, constant, indexVar, int, mul, select } from "../loop/expr.ts";
 import type { BodyContext, Nest, NestKind, Operand, Reduction } from "../loop/nest.ts";
-import type { Expr, ReduceOp } from "../loop/types.ts";
+import type { Expr, ReduceOp, Stmt } from "../loop/types.ts";
+import { forLoop } from "../loop/stmt.ts";
 import { byteSize, isFloat, type DType } from "../tensor/dtype.ts";
 
 /** The index into an operand that is broadcast to the result, by numpy's rule. */
@@ -40,3 +41,34 @@ export function neutral(combine: ReduceOp, dtype: DType): Expr {
 export function flatIndex(dims: readonly number[], index: readonly Expr[]): Expr {
   return index.reduce<Expr>((sum, i, axis) => add(mul(sum, int(dims[axis] ?? 1)), i), int(0));
 }
+
+/** Loops over every index of the extents in row-major order. */
+export function loops(
+  extents: readonly number[],
+  name: (base: string) => string,
+  body: (index: readonly Expr[]) => readonly Stmt[],
+): readonly Stmt[] {
+  const vars = extents.map((_, i) => indexVar(name(`i${i}`)));
+  return vars.reduceRight<readonly Stmt[]>((inner, v, i) => [forLoop(v, extents[i] ?? 1, inner)], body(vars));
+}
+
+/** The index of a row-major position, which is not checked. */
+export function unflatten(position: Expr, dims: readonly number[]): readonly Expr[] {
+  const index: Expr[] = [];
+  let rest = position;
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    const d = int(dims[axis] ?? 1);
+    index.unshift(axis === 0 ? rest : binary("mod", rest, d));
+    rest = binary("div", rest, d);
+  }
+  return index;
+}
+
+/** A raw index of an axis, counted from its front where it counts from the end. */
+export function wrapped(i: Expr, size: number): Expr {
+  const at = cast(i, "index");
+  return select(compare("lt", at, int(0)), add(at, int(size)), at);
+}
+
+/** In what sums of a dtype are kept. */
+export const accumulator = (dtype: DType): DType => (dtype === "float16" || dtype === "bfloat16" ? "float32" : dtype);

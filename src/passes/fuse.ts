@@ -16,7 +16,7 @@ function canLead(node: Node): boolean {
   const { nests } = computeNode(node);
   const last = nests.at(-1);
   const out = nests.filter((n) => n.result.name === output(node).name);
-  return last !== undefined && out.length === 1 && !last.region;
+  return last !== undefined && last.kind !== "serial" && out.length === 1 && !last.region;
 }
 
 /** Whether `next` only maps the elements of `value`, one to one. */

@@ -68,7 +68,8 @@ function wantsBlocked(node: Node, v: Value, block: number): boolean {
 /** Whether a node with a plain result reads better from a plain input: views then cost nothing, and reductions run along rows. */
 function wantsPlain(node: Node): boolean {
   // Regions begin and end with plain values.
-  return node.regions !== undefined || getOp(node.op).traits.view === true || computeNode(node).nests.some((n) => n.kind === "reduce");
+  if (node.regions !== undefined || getOp(node.op).traits.view === true) return true;
+  return computeNode(node).nests.some((n) => n.kind === "reduce" || n.kind === "serial");
 }
 
 /** Conversions between layouts, each made once, by identity nodes. */

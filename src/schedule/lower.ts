@@ -1,7 +1,7 @@
 /** Turns a group into a kernel: joins its nests, picks a schedule, and lists what the kernel is to be called with. */
 import type { Group, Node, Value } from "../ir/graph.ts";
-import { elementOf, expand, offsetOf, scalarRead, writtenIndex, type Placement } from "../loop/expand.ts";
-import type { BodyContext, Nest, Operand, Read } from "../loop/nest.ts";
+import { elementOf, expand, expandSerial, offsetOf, scalarRead, writtenIndex, type Placement } from "../loop/expand.ts";
+import { isSerial, type AnyNest, type BodyContext, type Nest, type Operand, type Read } from "../loop/nest.ts";
 import { simplifyBody } from "../loop/simplify.ts";
 import { store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Func, Stmt } from "../loop/types.ts";
@@ -11,7 +11,7 @@ import { physicalDims, PLAIN } from "../tensor/layout.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { byteSize } from "../tensor/dtype.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
-import { must } from "../util/errors.ts";
+import { invariant, must } from "../util/errors.ts";
 import { depthwiseConv } from "./conv-depthwise.ts";
 import { winogradConv } from "./conv-winograd.ts";
 import { denseConv } from "./conv.ts";
@@ -111,9 +111,15 @@ class Parameters {
   }
 }
 
+function elementwiseNest({ nests }: NodeCompute): Nest {
+  const [nest] = nests;
+  invariant(nest && !isSerial(nest), "an elementwise op is one map");
+  return nest;
+}
+
 /** The body of an elementwise follower at p, with `current` for the value it follows. */
 function follow(compute: NodeCompute, chained: Value, current: Expr, context: BodyContext): Expr {
-  const nest = must(compute.nests[0], "nest of an elementwise op");
+  const nest = elementwiseNest(compute);
   const read: Read = (operand, index, outside) =>
     compute.values.get(operand) === chained ? current : context.read(operand, index, outside);
   return nest.body({ ...context, r: [], read });
@@ -128,8 +134,8 @@ export function fuseNests(group: Group): NodeCompute {
   const temps = computes.flatMap((c) => c.temps);
   const last = anchor.nests.at(-1);
   const finalCompute = computes.at(-1);
-  if (followers.length === 0 || !last || !finalCompute) return { nests: anchor.nests, values, temps };
-  const result = must(finalCompute.nests[0], "nest of a follower").result;
+  if (followers.length === 0 || !last || isSerial(last) || !finalCompute) return { nests: anchor.nests, values, temps };
+  const { result } = elementwiseNest(finalCompute);
   const epilogue = (value: Expr, context: BodyContext): Expr =>
     followers.reduce((current, compute, i) => follow(compute, must(group.nodes[i]?.outputs[0], "chained value"), current, context), value);
   const { reduction } = last;
@@ -192,24 +198,27 @@ export function lowerGroup(group: Group, name: string, options: LowerOptions): K
 function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, options: LowerOptions, share: Sharing): Kernel {
   const written = new Set(group.nodes.flatMap((n) => n.outputs));
   const params = new Parameters(written);
-  const scheduled = nests.map((nest, i) =>
-    schedule(
+  const place = (operand: Operand): Placement => {
+    const value = values.get(operand);
+    return value ? params.value(value) : params.temp(operand);
+  };
+  const lowered = (nest: AnyNest, prefix: string): Scheduled => {
+    if (isSerial(nest)) return { name: "serial", body: expandSerial(nest, place, prefix) };
+    return schedule(
       {
         nest,
         machine: options.machine,
-        prefix: `n${i}_`,
-        place: (operand) => {
-          const value = values.get(operand);
-          return value ? params.value(value) : params.temp(operand);
-        },
+        prefix,
+        place,
         constantOf: (operand) => values.get(operand)?.data,
         pack: (label, tensor) => params.pack(label, tensor),
         scratch: (label, length) => params.scratch(label, length),
         share,
       },
       options,
-    ),
-  );
+    );
+  };
+  const scheduled = nests.map((nest, i) => lowered(nest, `n${i}_`));
   const body = scheduled.flatMap((s) => s.body);
   const kernel = usedOnly({ name, params: params.buffers, body }, params.args);
   return { ...kernel, nodes: group.nodes, schedules: [...new Set(scheduled.map((s) => s.name))] };

@@ -3,7 +3,7 @@
  * that is shared; each takes one run of turns, of nearly equal length. Who computes an element changes nothing in how.
  */
 import { add, div, indexVar, int, intValue, max, min, mul } from "../loop/expr.ts";
-import type { Nest } from "../loop/nest.ts";
+import { isSerial, type AnyNest, type Nest } from "../loop/nest.ts";
 import type { Expr, Share, Stmt } from "../loop/types.ts";
 import { elementCount } from "../tensor/tensor.ts";
 
@@ -45,7 +45,9 @@ const workOf = ({ result, region, reduction }: Nest): number => {
 };
 
 /** Whether a kernel of these nests is to be shared: when it is long, and no nest waits for another. */
-export function isWorthSharing(nests: readonly Nest[], from: number = WORTH): boolean {
+export function isWorthSharing(all: readonly AnyNest[], from: number = WORTH): boolean {
+  const nests = all.filter((n) => !isSerial(n));
+  if (nests.length < all.length) return false;
   const apart = nests.length === 1 || nests.every((n) => n.region !== undefined && n.result === nests[0]?.result);
   return apart && nests.reduce((sum, n) => sum + workOf(n), 0) >= from;
 }

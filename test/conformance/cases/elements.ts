@@ -26,6 +26,19 @@ const picks: readonly OpCase[] = [
     build: (m) => m.op("reverseSequence", [m.x([6, 3, 9]), m.x([3], { dtype: "int64", low: 1, high: 6 })], { batchAxis: 1, timeAxis: 0 }),
   },
   { name: "topK", build: (m) => m.ops("topK", [m.x([3, 23]), m.i64([7])], { axis: -1, largest: true }, 2) },
+  { name: "topK of everything", build: (m) => m.ops("topK", [m.x([2, 33]), m.i64([33])], { axis: 1, largest: false }, 2) },
+  { name: "topK of one in many", build: (m) => m.ops("topK", [m.x([300], { dtype: "int32", low: 0, high: 40 }), m.i64([1])], {}, 2) },
+  ...[false, true].map((circular): OpCase => ({
+    name: `cacheUpdate${circular ? " circular" : ""}`,
+    build: (m) =>
+      m.op("cacheUpdate", [m.x([2, 3, 7, 5]), m.x([2, 3, 4, 5]), m.x([2], { dtype: "int64", low: 0, high: circular ? 6 : 3 })], {
+        circular,
+      }),
+  })),
+  {
+    name: "maxUnpool, positions that meet",
+    build: (m) => m.op("maxUnpool", [m.x([2, 3, 4, 4]), m.x([2, 3, 4, 4], { dtype: "int64", low: 0, high: 383 })], { spatial: [8, 8] }),
+  },
   {
     name: "topK smallest, first axis, with ties",
     build: (m) => m.ops("topK", [m.x([9, 8], { dtype: "int32", low: 0, high: 3 }), m.i64([4])], { axis: 0, largest: false }, 2),

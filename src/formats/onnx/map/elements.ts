@@ -95,6 +95,11 @@ export const ELEMENTS: Readonly<Record<string, Mapper>> = {
   Scatter: scatter,
   ScatterElements: scatter,
   ScatterND: (n) => n.emit("scatterND", [n.input(0), n.input(1), n.input(2)], { reduction: n.text("reduction", "none") }),
+  TensorScatter: (n) =>
+    n.emit("cacheUpdate", [n.input(0), n.input(1), n.inputs[2]], {
+      axis: n.int("axis", -2),
+      circular: n.text("mode", "linear") === "circular",
+    }),
   TopK: topK,
   Trilu: (n) => n.emit("trilu", [n.input(0), n.inputs[1]], { upper: n.flag("upper", true) }),
 };
