@@ -108,7 +108,7 @@ describe.skipIf(!existsSync(archive))("ONNX node test vectors", () => {
     folder = mkdtempSync(join(tmpdir(), "hone-onnx-"));
     execFileSync("tar", ["xJf", archive, "-C", folder]);
   }, 120_000);
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 120_000);
 
   test("every case whose op hone has is right", { timeout: 120_000 }, () => {
     const failures: string[] = [];
@@ -128,6 +128,6 @@ describe.skipIf(!existsSync(archive))("ONNX node test vectors", () => {
     process.stdout.write(`ONNX node vectors: ${passed} passed, ${failures.length} failed, ${unsupported.length} unsupported\n`);
     if (process.env.HONE_LIST) process.stdout.write(`${unsupported.join("\n")}\n`);
     expect(failures).toEqual([]);
-    expect(passed).toBeGreaterThan(1200);
+    expect(passed).toBeGreaterThan(1500);
   });
 });
