@@ -14,6 +14,7 @@ import * as gemm from "./gemm.ts";
 import * as narrow from "./narrow.ts";
 import * as pool from "./pool.ts";
 import * as quantize from "./quantize.ts";
+import * as recurrent from "./recurrent.ts";
 import * as reduce from "./reduce.ts";
 import * as resize from "./resize.ts";
 import * as sample from "./sample.ts";
@@ -47,6 +48,7 @@ const families: readonly object[] = [
   narrow,
   scatter,
   topK,
+  recurrent,
 ];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));

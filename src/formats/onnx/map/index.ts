@@ -8,6 +8,7 @@ import { LOSSES } from "./loss.ts";
 import { LINEAR } from "./norm.ts";
 import type { Mapper } from "./node.ts";
 import { QUANTIZED } from "./quantize.ts";
+import { RECURRENT } from "./recurrent.ts";
 import { REDUCTIONS } from "./reduce.ts";
 import { SAMPLES } from "./sample.ts";
 import { SEQUENCES } from "./sequence.ts";
@@ -28,6 +29,7 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...SAMPLES,
     ...ATTENTION,
     ...CASTS,
+    ...RECURRENT,
   }),
 );
 

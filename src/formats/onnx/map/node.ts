@@ -79,6 +79,10 @@ export class NodeView {
     return value === undefined ? otherwise : new TextDecoder().decode(value);
   }
 
+  texts(attribute: string): readonly string[] | undefined {
+    return this.#attributes.get(attribute)?.strings.map((s) => new TextDecoder().decode(s));
+  }
+
   tensor(attribute: string): Tensor | undefined {
     const value = this.#attributes.get(attribute);
     return value === undefined ? undefined : this.#context.tensorOf(value);
