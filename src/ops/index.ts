@@ -8,6 +8,8 @@ import * as control from "./control.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
 import type { Op } from "./define.ts";
+import * as deformConv from "./deform-conv.ts";
+import * as det from "./det.ts";
 import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
 import * as gemm from "./gemm.ts";
@@ -16,6 +18,7 @@ import * as pool from "./pool.ts";
 import * as quantize from "./quantize.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduce from "./reduce.ts";
+import * as resample from "./resample.ts";
 import * as resize from "./resize.ts";
 import * as sample from "./sample.ts";
 import * as scatter from "./scatter.ts";
@@ -48,6 +51,9 @@ const families: readonly object[] = [
   narrow,
   scatter,
   topK,
+  det,
+  deformConv,
+  resample,
   recurrent,
 ];
 

@@ -40,28 +40,34 @@ interface Inputs<T> {
 const sameDims = (a: Shape | undefined, b: Shape): boolean =>
   a === undefined || (a.length === b.length && a.every((d, i) => typeof d !== "number" || typeof b[i] !== "number" || d === b[i]));
 
-/** [T,D,B,H] of all steps and [D,B,H] of the last, with the states checked; throws `graph.shape`. */
-function typesOf(
-  op: string,
+/** What does not fit, if anything. */
+function problemOf(
   gates: number,
   { x, weights, state, lengths }: Inputs<Known>,
   more: readonly (Known | undefined)[],
   a: Attrs,
-): readonly ValueType[] {
-  const [steps = 1, directions = 1, batch = 1, width] = x.shape;
+): string | undefined {
+  const [, directions = 1, batch = 1, width] = x.shape;
   const hidden = weights.shape[2];
-  const all = [x, weights, state, ...more];
-  if (x.shape.length !== 4 || typeof hidden !== "number" || width !== gates * hidden)
-    throw misfit(op, "the projected input does not fit the weights", all);
-  if (!sameDims(weights.shape, [directions, gates * hidden, hidden])) throw misfit(op, "the weights do not fit", all);
+  if (x.shape.length !== 4 || typeof hidden !== "number" || width !== gates * hidden) return "the projected input does not fit the weights";
+  if (!sameDims(weights.shape, [directions, gates * hidden, hidden])) return "the weights do not fit";
   const last: Shape = [directions, batch, hidden];
-  if ([state, ...more].some((s) => s && !sameDims(s.shape, last)) || !sameDims(lengths?.shape, [batch]))
-    throw misfit(op, "a state does not fit", all);
-  if (directions !== a.reverse.length || a.activations.length % a.reverse.length !== 0)
-    throw misfit(op, "there is not one setting for each direction", all);
+  if ([state, ...more].some((s) => s && !sameDims(s.shape, last))) return "a state does not fit";
+  if (!sameDims(lengths?.shape, [batch])) return "there is not one length for each sequence";
+  const settings = directions === a.reverse.length && a.activations.length % a.reverse.length === 0;
+  return settings ? undefined : "there is not one setting for each direction";
+}
+
+/** [T,D,B,H] of all steps and [D,B,H] of the last; throws `graph.shape`. */
+function typesOf(op: string, gates: number, inputs: Inputs<Known>, more: readonly (Known | undefined)[], a: Attrs): readonly ValueType[] {
+  const { x, weights, state } = inputs;
+  const wrong = problemOf(gates, inputs, more, a);
+  if (wrong !== undefined) throw misfit(op, wrong, [x, weights, state, ...more]);
+  const [steps = 1, directions = 1, batch = 1] = x.shape;
+  const hidden = weights.shape[2] ?? 1;
   return [
     { dtype: x.dtype, shape: [steps, directions, batch, hidden] },
-    { dtype: x.dtype, shape: last },
+    { dtype: x.dtype, shape: [directions, batch, hidden] },
   ];
 }
 

@@ -7,8 +7,9 @@ import type { Expr } from "../loop/types.ts";
 import type { Shape } from "../tensor/dim.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import * as a from "./arith.ts";
+import { windowIndex, windowOf, type Window } from "./conv.ts";
 import { axisOf, defineOp, misfit, sameAs, type Op } from "./define.ts";
-import { gather, loops, unflatten, wrapped } from "./nests.ts";
+import { flatIndex, gather, loops, unflatten, wrapped } from "./nests.ts";
 
 /** How an update meets what is there. */
 const JOINS: Readonly<Record<string, (x: Expr, y: Expr) => Expr>> = {
@@ -174,3 +175,41 @@ export const cacheUpdate: Op = defineOp({
     });
   },
 });
+
+/** [N, C·kernel, blocks] to [N, C, sizes…]: every block where it was cut from, summed where blocks overlap. */
+export const col2Im: Op = defineOp({
+  name: "col2Im",
+  inputs: { x: "number" },
+  attrs: { kernel: [] as number[], sizes: [] as number[], strides: [] as number[], dilations: [] as number[], pads: [] as number[] },
+  infer: ({ x }, { kernel, sizes, ...attrs }) => {
+    const [n = 1, channels, blocks] = x.shape;
+    const taps = elementCount(kernel);
+    const w = windowOf(kernel.length, attrs);
+    if (x.shape.length !== 3 || kernel.length !== sizes.length || taps < 1 || Number(channels) % taps !== 0)
+      throw misfit("col2Im", "the blocks do not fit x", [x]);
+    const wanted = elementCount(blocksOf(kernel, sizes, w));
+    if (typeof blocks === "number" && wanted !== blocks) throw misfit("col2Im", `there are not ${wanted} blocks`, [x]);
+    return [sameAs(x, [n, Number(channels) / taps, ...sizes])];
+  },
+  compute: ({ out }, { x }, { kernel, sizes, ...attrs }) => {
+    const w = windowOf(kernel.length, attrs);
+    const rank = kernel.length;
+    const blocks = blocksOf(kernel, sizes, w);
+    return scatterNests({
+      out,
+      start: gather(out, () => constant(0, x.dtype)),
+      join: a.add,
+      extents: [...out.dims.slice(0, 2), ...kernel, ...blocks],
+      target: (u) => [...u.slice(0, 2), ...windowIndex(u.slice(2 + rank), u.slice(2, 2 + rank), w)],
+      update: (u, read) =>
+        read(x, [u[0] ?? int(0), flatIndex([out.dims[1] ?? 1, ...kernel], u.slice(1, 2 + rank)), flatIndex(blocks, u.slice(2 + rank))]),
+    });
+  },
+});
+
+/** How many places a window has along each axis. */
+const blocksOf = (kernel: readonly number[], sizes: readonly number[], w: Window): readonly number[] =>
+  kernel.map((k, i) => {
+    const padded = (sizes[i] ?? 1) + (w.pads[i] ?? 0) + (w.pads[i + kernel.length] ?? 0);
+    return Math.max(0, Math.floor((padded - (w.dilations[i] ?? 1) * (k - 1) - 1) / (w.strides[i] ?? 1)) + 1);
+  });

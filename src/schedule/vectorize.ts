@@ -47,6 +47,7 @@ const mentions = (e: Expr, name: string): boolean => {
 /** Reads as vectors along `lane`, a variable that stands for the position in the vector. */
 export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: ReadonlyMap<string, Range>): Read {
   return (operand: Operand, index, outside) => {
+    if (index.some((e) => e.type.lanes > 1)) throw new DoesNotFit("where to read depends on the element");
     const { buffer, layout } = l.place(operand);
     const offset = simplifyExpr(offsetOf(operand.dims, layout, index), ranges);
     const value = mentions(offset, lane.name) ? vectorLoad(offset) : load(buffer, offset);

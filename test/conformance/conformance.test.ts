@@ -17,6 +17,7 @@ import { CONV_CASES } from "./cases/conv.ts";
 import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
 import { NARROW_CASES } from "./cases/narrow.ts";
+import { SERIAL_CASES } from "./cases/serial.ts";
 import { REDUCE_CASES } from "./cases/reduce.ts";
 import { SHAPE_CASES } from "./cases/shape.ts";
 import { WINDOW_CASES } from "./cases/window.ts";
@@ -32,6 +33,7 @@ const LIST: readonly OpCase[] = [
   ...ELEMENT_CASES,
   ...CONTROL_CASES,
   ...NARROW_CASES,
+  ...SERIAL_CASES,
 ];
 const CASES = LIST.map(makeCase);
 

@@ -85,6 +85,7 @@ export const ELEMENTS: Readonly<Record<string, Mapper>> = {
   CenterCropPad: centerCropPad,
   CumProd: cumulative("cumProd"),
   CumSum: cumulative("cumSum"),
+  Det: (n) => n.emit("det", [n.input(0)]),
   Einsum: (n) => n.emit("einsum", n.inputs, { equation: n.text("equation", "") }),
   EyeLike: eyeLike,
   GatherElements: (n) => n.emit("gatherElements", [n.input(0), n.input(1)], { axis: n.int("axis", 0) }),

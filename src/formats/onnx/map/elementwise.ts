@@ -58,7 +58,8 @@ const pow: Mapper = (n) => {
 };
 
 const dropout: Mapper = (n) => {
-  if (n.inputs[2] && n.known(2)?.[0] !== 0) throw n.unsupported("the training mode", "Export the model for inference.");
+  const training = n.inputs[2] !== undefined && n.known(2)?.[0] !== 0;
+  if (training && n.known(1)?.[0] !== 0) throw n.unsupported("the training mode", "Export the model for inference.");
   return withMask(n);
 };
 

@@ -12,6 +12,8 @@ import { RECURRENT } from "./recurrent.ts";
 import { REDUCTIONS } from "./reduce.ts";
 import { SAMPLES } from "./sample.ts";
 import { SEQUENCES } from "./sequence.ts";
+import { RESIZES } from "./resize.ts";
+import { SIGNALS } from "./signal.ts";
 import { SHAPES } from "./shape.ts";
 import { WINDOWS } from "./window.ts";
 
@@ -30,6 +32,8 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...ATTENTION,
     ...CASTS,
     ...RECURRENT,
+    ...SIGNALS,
+    ...RESIZES,
   }),
 );
 

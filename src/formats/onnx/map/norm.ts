@@ -1,9 +1,31 @@
 import type { Value } from "../../../ir/graph.ts";
 import type { Mapper, NodeView } from "./node.ts";
 
+/** By the statistics of the batch itself, with the running ones moved towards them. */
+function trained(n: NodeView): readonly Value[] {
+  const [x, scale, bias, mean, variance] = [0, 1, 2, 3, 4].map((i) => n.input(i));
+  const axes = n
+    .input(0)
+    .shape.map((_, i) => i)
+    .filter((i) => i !== 1);
+  if (!x || !scale || !bias || !mean || !variance) return [];
+  const own = n.step("reduceMean", [x], { axes, keepDims: true });
+  const centred = n.step("sub", [x, own]);
+  const spread = n.step("reduceMean", [n.step("mul", [centred, centred])], { axes, keepDims: true });
+  const flat = (v: Value): Value => n.step("squeeze", [v], { axes });
+  const momentum = n.float("momentum", 0.9);
+  const moved = (running: Value, now: Value): Value => {
+    const kept = n.step("mul", [running, n.scalarLike(running, momentum)]);
+    return n.step("add", [kept, n.step("mul", [flat(now), n.scalarLike(now, 1 - momentum)])]);
+  };
+  const y = n.emit("batchNorm", [x, scale, bias, flat(own), flat(spread)], { epsilon: n.float("epsilon", 1e-5) });
+  return [y, moved(mean, own), moved(variance, spread)];
+}
+
 const batchNormalization: Mapper = (n) => {
   const training = n.flag("training_mode") || n.node.output.slice(1).some((o) => o !== "");
-  if (training) throw n.unsupported("the training mode", "Export the model for inference.");
+  if (training && n.opset < 14) throw n.unsupported("the training mode", "Export the model for inference.");
+  if (training) return trained(n);
   if (!n.flag("spatial", true)) throw n.unsupported("statistics for each position (spatial = 0)");
   return n.emit("batchNorm", n.inputs, { epsilon: n.float("epsilon", 1e-5) });
 };

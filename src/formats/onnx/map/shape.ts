@@ -118,49 +118,6 @@ const upsample: Mapper = (n) => {
   return n.emit("resize", [x, value], { mode: n.text("mode", "nearest"), coordinates: "asymmetric", nearestMode: "floor" });
 };
 
-const COORDINATES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"];
-
-const resize: Mapper = (n) => {
-  const x = n.input(0);
-  const mode = n.text("mode", "nearest");
-  if (n.opset < 11) return n.emit("resize", [x, n.input(1)], { mode, coordinates: "asymmetric", nearestMode: "floor" });
-  if (mode === "cubic" && n.flag("exclude_outside")) throw n.unsupported("exclude_outside");
-  if (n.flag("antialias")) throw n.unsupported("antialias");
-  const policy = n.text("keep_aspect_ratio_policy", "stretch");
-  if (policy !== "stretch") throw n.unsupported(`keep_aspect_ratio_policy "${policy}"`);
-  const coordinates = n.text("coordinate_transformation_mode", "half_pixel");
-  if (!COORDINATES.includes(coordinates)) throw n.unsupported(`coordinate_transformation_mode "${coordinates}"`);
-  const attrs = {
-    mode,
-    coordinates,
-    nearestMode: n.text("nearest_mode", "round_prefer_floor"),
-    cubicCoeff: n.float("cubic_coeff_a", -0.75),
-  };
-  return n.emit("resize", [x, ...targets(n, x)], attrs);
-};
-
-/** Scales or sizes, whichever is not empty, for all axes. */
-function targets(n: NodeView, x: Value): readonly (Value | undefined)[] {
-  const given = (i: number): Value | undefined => (n.inputs[i]?.shape[0] === 0 ? undefined : n.inputs[i]);
-  const [scales, sizes] = [given(2), given(3)];
-  const axes = n.ints("axes");
-  if (axes === undefined) return [scales, sizes];
-  const rank = x.shape.length;
-  const at = axes.map((axis) => (axis < 0 ? axis + rank : axis));
-  if (scales !== undefined) {
-    const values = n.fixed(2, "scales of some axes") ?? [];
-    const all = x.shape.map((_, i) => (at.includes(i) ? (values[at.indexOf(i)] ?? 1) : 1));
-    return [n.constant(tensor("float32", [rank], Float32Array.from(all))), undefined];
-  }
-  const values = n.fixed(3, "sizes of some axes") ?? [];
-  const all = x.shape.map((d, i) => {
-    if (at.includes(i)) return values[at.indexOf(i)] ?? 1;
-    if (typeof d !== "number") throw n.unsupported("sizes of some axes beside an unknown one");
-    return d;
-  });
-  return [undefined, n.ints64(all)];
-}
-
 /** Expands in both directions, as numpy does. */
 const expand: Mapper = (n) => n.emit("expand", [n.input(0), n.input(1)]);
 
@@ -200,7 +157,6 @@ export const SHAPES: Readonly<Record<string, Mapper>> = {
   Pad: pad,
   Range: range,
   Reshape: (n) => n.emit("reshape", [n.input(0), n.input(1)], { allowZero: n.flag("allowzero") }),
-  Resize: resize,
   Shape: shape,
   Size: size,
   Slice: slice,

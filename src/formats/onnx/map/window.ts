@@ -146,7 +146,20 @@ const globalPool =
   };
 
 /** Operators with a sliding window. */
+/** Blocks of columns put back where they were cut, summed where they overlap. */
+const col2Im: Mapper = (n) => {
+  const [sizes, kernel] = [n.fixed(1, "sizes") ?? [], n.fixed(2, "blocks") ?? []];
+  return n.emit("col2Im", [n.input(0)], { ...windowAttrs(n, n.input(0), kernel), kernel, sizes });
+};
+
+const deformConv: Mapper = (n) => {
+  const attrs = { ...convAttrs(n, n.input(0), n.input(1)), offsetGroup: n.int("offset_group", 1) };
+  return n.emit("deformConv", [n.input(0), n.input(1), n.input(2), n.inputs[3], n.inputs[4]], attrs);
+};
+
 export const WINDOWS: Readonly<Record<string, Mapper>> = {
+  Col2Im: col2Im,
+  DeformConv: deformConv,
   AveragePool: averagePool,
   Conv: conv,
   ConvTranspose: convTranspose,
