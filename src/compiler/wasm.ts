@@ -20,7 +20,8 @@ export interface WasmOptions extends Omit<GraphOptions, "machine"> {
 export function compileWasm(graph: Graph, options: WasmOptions, hash?: Hash): readonly [WasmPart, ...WasmPart[]] {
   const [first, ...rest] = WASM_MACHINES;
   // The machines differ in single instructions, not in what schedules ask.
-  const compiled = compileGraph(graph, { ...options, machine: first }, hash);
+  const compiled = compileGraph(graph, { ...options, machine: first, threads: options.timings !== true }, hash);
+  const threadBytes = Math.max(0, ...compiled.programs.map((p) => p.scratchBytes));
   options.onEvent?.({ kind: "stage", stage: "compile", detail: "WebAssembly" });
   const part = (machine: WasmMachine): WasmPart => {
     const printed = printWasmEngine(compiled.programs, {
@@ -28,7 +29,10 @@ export function compileWasm(graph: Graph, options: WasmOptions, hash?: Hash): re
       ...(options.timings === true ? { timings: graph.outputs.length } : {}),
     });
     const section = `wasm:${machine.name}`;
-    const scratch = printed.scratchBytes === 0 ? {} : { scratchBytes: printed.scratchBytes };
+    const scratch = {
+      ...(printed.scratchBytes === 0 ? {} : { scratchBytes: printed.scratchBytes }),
+      ...(threadBytes === 0 ? {} : { threadBytes }),
+    };
     return {
       machine,
       compiled,

@@ -79,6 +79,8 @@ export interface ManifestTarget {
   readonly arenaBytes?: readonly number[];
   /** Bytes of memory that each thread needs for itself: of a wasm module's own, or of a context's arena for each thread after the first. */
   readonly scratchBytes?: number;
+  /** For wasm: bytes of a context's arena for each thread after the first. */
+  readonly threadBytes?: number;
 }
 
 /** The section that holds a target's weights. */

@@ -103,7 +103,7 @@ function checkTargets(value: unknown, sections: readonly string[], profiles: num
 
 /** The optional fields that say what memory a target needs. */
 function checkMemory(what: string, target: Fields, sections: readonly string[], profiles: number, problems: string[]): void {
-  const { weights, arenaBytes, scratchBytes } = target;
+  const { weights, arenaBytes, scratchBytes, threadBytes } = target;
   if (weights !== undefined && (typeof weights !== "string" || !sections.includes(weights))) {
     problems.push(`${what}: its weights are not in the file`);
   }
@@ -112,6 +112,7 @@ function checkMemory(what: string, target: Fields, sections: readonly string[], 
     problems.push(`${what}: arenaBytes are not ${profiles} sizes`);
   }
   if (scratchBytes !== undefined && !isSize(scratchBytes, 2 ** 31)) problems.push(`${what}: scratchBytes is not a size`);
+  if (threadBytes !== undefined && !isSize(threadBytes, 2 ** 31)) problems.push(`${what}: threadBytes is not a size`);
 }
 
 export function isFields(value: unknown): value is Fields {

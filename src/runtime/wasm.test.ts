@@ -11,7 +11,7 @@ import { wasmFeatures } from "./core/wasm/features.ts";
 import { Regions } from "./core/wasm/regions.ts";
 import { withSharedMemory } from "./core/wasm/share.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
-import { convEngine, convGraph, doublingGraph, engineOf, numbers } from "./testing/wasm.ts";
+import { convEngine, convGraph, doublingGraph, engineOf, numbers, sharedEngine } from "./testing/wasm.ts";
 
 const bytes = convEngine();
 const open = (options: OpenOptions = {}): Promise<Session> => Session.open(bytes, options);
@@ -81,6 +81,22 @@ describe("an engine of WebAssembly", () => {
     results.forEach((r, i) => near(r["y"], wanted(must(xs[i], "x"))));
     expect(turns).toBeGreaterThan(0);
     await session.close();
+  });
+
+  test("threads share a run, and the result is the same to the bit", { timeout: 60_000 }, async () => {
+    const shared = sharedEngine();
+    const x: Tensor = { type: "float32", dims: [1, 16, 40, 40], data: numbers(25_600, 11) };
+    const alone = await Session.open(shared);
+    const want = alone.runSync({ x })["y"];
+    await alone.close();
+    for (const threads of [2, 3]) {
+      const session = await Session.open(shared, { threads, contexts: 2 });
+      for (let i = 0; i < 5; i++) expect(session.runSync({ x })["y"]).toEqual(want);
+      const results = await Promise.all(Array.from({ length: 6 }, () => session.run({ x })));
+      for (const r of results) expect(r["y"]).toEqual(want);
+      expect(session.runSync({ x })["y"]).toEqual(want);
+      await session.close();
+    }
   });
 
   test("opening and closing again and again keeps memory flat", async () => {

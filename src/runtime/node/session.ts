@@ -23,7 +23,7 @@ export interface OpenOptions {
   readonly contexts?: number;
   /**
    * How many threads share one run, 1 (the default) to 64. The results are the same to the bit. There is one team of threads in a
-   * process: while one run has it, others run on their own thread alone. WebAssembly runs on one thread.
+   * process: while one run has it, others run on their own thread alone; WebAssembly has a team of its own for each run.
    */
   readonly threads?: number;
   readonly signal?: AbortSignal | undefined;
@@ -93,23 +93,29 @@ async function loadBest(engine: Engine, native: "allow" | "never", file: string 
   const { targets } = engine.manifest;
   const hasWasm = targets.some((t) => t.kind === "wasm");
   const hasNative = targets.some((t) => t.kind === "so");
-  if (native === "never") return loadWasm(engine, file, hasNative ? "native code was not allowed" : "the file has no native code", []);
-  if (!hasNative && hasWasm) return loadWasm(engine, file, "the file has no native code", []);
+  if (native === "never") return loadWasm(engine, file, threads, hasNative ? "native code was not allowed" : "the file has no native code");
+  if (!hasNative && hasWasm) return loadWasm(engine, file, threads, "the file has no native code");
   try {
     return await loadNative(engine, file, threads);
   } catch (error) {
     if (!hasWasm || !(error instanceof HoneError) || (error.code !== "engine.cpu" && error.code !== "engine.load")) throw error;
     const rejected = targets.filter((t) => t.kind === "so").map((t) => ({ target: t.section, why: error.message }));
-    return loadWasm(engine, file, "the file's native code does not run here", rejected);
+    return loadWasm(engine, file, threads, "the file's native code does not run here", rejected);
   }
 }
 
 const platform = platformName(process.arch, process.platform);
 
-async function loadWasm(engine: Engine, file: string | undefined, reason: string, refused: Rejected): Promise<Loaded> {
+async function loadWasm(
+  engine: Engine,
+  file: string | undefined,
+  threads: number,
+  reason: string,
+  refused: Rejected = [],
+): Promise<Loaded> {
   const features = wasmFeatures();
   const { target, why, rejected } = selectTarget(wasmTargets(engine.manifest, file), features, file);
-  const backend = new WasmBackend(await WasmEngine.load(engine, target, { shared: true }), nodePlatform);
+  const backend = new WasmBackend(await WasmEngine.load(engine, target, { shared: true, threads }), nodePlatform);
   const info = { engine: engine.sha256, target: target.section, platform, features, loadedFrom: "memory" } as const;
   return { backend, info: { ...info, why: `${reason}; ${why}`, rejected: [...refused, ...rejected] } };
 }

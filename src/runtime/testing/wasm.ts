@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { packEngine, type PackOptions } from "../../compiler/pack.ts";
 import { compileWasm } from "../../compiler/wasm.ts";
-import type { Graph } from "../../ir/graph.ts";
+import type { Graph, Value } from "../../ir/graph.ts";
 import { opBuilder } from "../../ops/index.ts";
 import { sym } from "../../tensor/dim.ts";
 import { tensor } from "../../tensor/tensor.ts";
@@ -19,6 +19,33 @@ export function convGraph(): Graph {
   const y = b.op("relu", [b.op("conv", [x, w, bias], { pads: [1, 1, 1, 1] }, { name: "conv" })], {}, { name: "relu" });
   b.output(y, "y");
   return b.finish();
+}
+
+/** Convolutions large enough for threads to share, by Winograd's, the direct and the depthwise schedule, and a small one between them. */
+export function sharedEngine(): Uint8Array {
+  const b = opBuilder("shared");
+  const weight = (dims: readonly number[], seed: number): Value =>
+    b.constant(
+      tensor(
+        "float32",
+        dims,
+        numbers(
+          dims.reduce((n, d) => n * d, 1),
+          seed,
+        ).map((v) => v * 0.1),
+      ),
+      `w${seed}`,
+    );
+  const x = b.input("x", "float32", [1, 16, 40, 40]);
+  const wide = b.op("relu", [b.op("conv", [x, weight([32, 16, 3, 3], 1)], { pads: [1, 1, 1, 1] })]);
+  const strided = b.op("conv", [wide, weight([48, 32, 3, 3], 2)], { pads: [1, 1, 1, 1], strides: [2, 2] });
+  const deep = b.op("relu", [b.op("conv", [strided, weight([48, 1, 3, 3], 3)], { pads: [1, 1, 1, 1], group: 48 })]);
+  const small = b.op("conv", [deep, weight([8, 48, 1, 1], 4)], { strides: [4, 4] });
+  b.output(
+    b.op("add", [b.op("conv", [deep, weight([96, 48, 1, 1], 5)]), b.op("reduceMean", [small], { axes: [1, 2, 3], keepDims: true })]),
+    "y",
+  );
+  return packEngine(compileWasm(b.finish(), { shareFrom: 0 }), OPTIONS, (bytes) => createHash("sha256").update(bytes).digest("hex"));
 }
 
 const OPTIONS: PackOptions = { modelHash: "0".repeat(64), format: "onnx", build: {} };

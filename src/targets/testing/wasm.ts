@@ -110,7 +110,7 @@ export function runWasmProgram(
   new Uint32Array(memory.buffer, lists, tensors.length).set(addresses);
   const run = new Instance(new Module(bytes), { env: { memory, scratch } }).exports["hone_run_0"];
   invariant(typeof run === "function", "a run function");
-  Reflect.apply(run, undefined, [weightsAt, arena, lists, lists + 4 * inputs.length]);
+  Reflect.apply(run, undefined, [weightsAt, arena, lists, lists + 4 * inputs.length, 0, 1, 0]);
   outputs.forEach((a, i) => {
     bytesOf(a).set(part(addresses[inputs.length + i] ?? 0, a.byteLength));
   });

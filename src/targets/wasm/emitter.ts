@@ -2,7 +2,7 @@ import { DTYPES, is64, type DType } from "../../tensor/dtype.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { typeText } from "../../loop/expr.ts";
 import type { Range } from "../../loop/simplify.ts";
-import type { Buffer, Expr, LoopType, ScalarType } from "../../loop/types.ts";
+import type { Buffer, Expr, LoopType, ScalarType, Var } from "../../loop/types.ts";
 import type { Immediate, Instruction, ValueType } from "./instruction.ts";
 
 /** Where a buffer begins: a parameter, or an offset from the start of scratch memory. */
@@ -29,6 +29,9 @@ export function valueType(t: LoopType): ValueType {
 export const plainDType = (dtype: ScalarType): DType => (dtype === "index" ? "int32" : dtype);
 export const isSigned = (dtype: ScalarType): boolean => dtype === "index" || DTYPES[dtype].class === "signed";
 
+/** Threads that share a run are numbered below this. */
+const MOST_THREADS = 4096;
+
 const NONE: Immediate = { kind: "none" };
 
 /** Collects the instructions and locals of one function. */
@@ -49,10 +52,15 @@ export class Emitter {
 
   readonly #emit: (m: Emitter, e: Expr) => void;
 
-  constructor(params: readonly Buffer[], indices: ReadonlySet<string>, emit: (m: Emitter, e: Expr) => void) {
+  /** `shared`: index variables that are parameters behind the buffers, and not negative. */
+  constructor(params: readonly Buffer[], indices: ReadonlySet<string>, emit: (m: Emitter, e: Expr) => void, shared: readonly Var[] = []) {
     this.indices = indices;
     this.#emit = emit;
-    this.#params = params.length;
+    this.#params = params.length + shared.length;
+    shared.forEach((v, i) => {
+      this.vars.set(v.name, params.length + i);
+      this.ranges.set(v.name, { lo: 0, hi: MOST_THREADS });
+    });
     params.forEach((p, local) => this.bases.set(p, { kind: "param", local }));
   }
 

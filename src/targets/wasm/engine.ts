@@ -3,10 +3,11 @@ import type { LoopStep, Pointer, Step } from "../../loop/program.ts";
 import type { Func } from "../../loop/types.ts";
 import { funcText } from "../../loop/print.ts";
 import { sha256 } from "../../util/hash.ts";
-import { must } from "../../util/errors.ts";
+import { invariant, must } from "../../util/errors.ts";
 import { RELAXED_CAPABILITIES, WASM_CAPABILITIES } from "./capabilities.ts";
 import type { Immediate, Instruction, ValueType } from "./instruction.ts";
 import { encodeModule, functionBody, moduleText, type WasmFunction, type WasmModule } from "./module.ts";
+import { MEET } from "./meet.ts";
 import { printKernel } from "./print.ts";
 
 /** The program of one profile. */
@@ -24,8 +25,10 @@ export interface WasmEngineOptions {
 
 export interface WasmEngine {
   /**
-   * A module that imports env.memory, the most pages of which are 65536, and exports hone_run_P(weights, arena, inputs, outputs)
-   * for each profile: all i32 addresses, the first two of 64-byte aligned memory, the last two of lists of addresses of tensors.
+   * A module that imports env.memory, the most pages of which are 65536, and exports
+   * hone_run_P(weights, arena, inputs, outputs, part, parts, barrier) for each profile, all i32: addresses, the first two of 64-byte
+   * aligned memory, the next two of lists of addresses of tensors; which of how many threads calls, all with the same other
+   * arguments; and the address of eight bytes, zero before the first run, at which they meet. For one thread: 0, 1, anything.
    * It also imports env.scratch, an i32, when scratchBytes is not 0, and env.now, a function giving nanoseconds, when it is timed.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -38,7 +41,8 @@ export interface WasmEngine {
 
 const MOST_PAGES = 65_536;
 const NONE: Immediate = { kind: "none" };
-const [WEIGHTS, ARENA, INPUTS, OUTPUTS] = [0, 1, 2, 3];
+const PARAMETERS = ["weights", "arena", "inputs", "outputs", "part", "parts", "barrier"];
+const [WEIGHTS, ARENA, INPUTS, OUTPUTS, PART, PARTS, BARRIER] = [0, 1, 2, 3, 4, 5, 6];
 
 const op = (name: string, imm: Immediate = NONE): Instruction => ({ op: name, imm });
 const local = (how: "get" | "set", index: number): Instruction => op(`local.${how}`, { kind: "number", value: index });
@@ -50,26 +54,31 @@ function pointerCode(p: Pointer): readonly Instruction[] {
     return [list, op("i32.load", { kind: "memory", align: 2, offset: 4 * p.index })];
   }
   const base = local("get", p.from === "weights" ? WEIGHTS : ARENA);
-  return p.offset === 0 ? [base] : [base, i32(p.offset), op("i32.add")];
+  const mine = p.from === "arena" && p.apart ? [local("get", PART), i32(p.apart), op("i32.mul"), op("i32.add")] : [];
+  return [base, ...mine, ...(p.offset === 0 ? [] : [i32(p.offset), op("i32.add")])];
 }
 
-/** The code of one profile's run function: its steps, over locals of its own after the four parameters. */
+/** The code of one profile's run function: its steps, over locals of its own after the parameters. */
 class RunCode {
   readonly locals: ValueType[] = [];
   readonly #profile: WasmProfile;
   readonly #functions: readonly number[];
   readonly #timings: number | undefined;
+  readonly #meet: number;
 
-  /** `functions` has the number of the function for each call. */
-  constructor(profile: WasmProfile, functions: readonly number[], timings: number | undefined) {
+  /** `functions` has the number of the function for each call, `meet` that of {@link MEET}. */
+  constructor(profile: WasmProfile, functions: readonly number[], meet: number, timings: number | undefined) {
     this.#profile = profile;
     this.#functions = functions;
+    this.#meet = meet;
     this.#timings = timings;
   }
 
   code(): readonly Instruction[] {
     const { calls, steps } = this.#profile;
-    if (this.#timings === undefined) return this.#steps(steps, undefined);
+    if (calls.some((c) => c.func.share)) return this.#shared(steps);
+    // Of several threads the first runs what they cannot share.
+    if (this.#timings === undefined) return [...FIRST_ALONE, ...this.#steps(steps, undefined), op("end")];
     const [times, before, after] = [this.#local("i32"), this.#local("f64"), this.#local("f64")];
     const clear = calls.flatMap((_, i) => [
       local("get", times),
@@ -91,9 +100,25 @@ class RunCode {
         const [then, otherwise] = [this.#steps(s.then, timed), this.#steps(s.otherwise, timed)];
         return [...boolCode(s.cond), op("if", BLOCK), ...then, op("else"), ...otherwise, op("end")];
       }
-      const { pointers } = must(this.#profile.calls[s.call], "call");
-      const call = op("call", { kind: "number", value: must(this.#functions[s.call], "function") });
-      return [...pointers.flatMap(pointerCode), call, ...(timed?.(s.call) ?? [])];
+      return [...this.#call(s.call), ...(timed?.(s.call) ?? [])];
+    });
+  }
+
+  #call(at: number): readonly Instruction[] {
+    const { pointers, func } = must(this.#profile.calls[at], "call");
+    const call = op("call", { kind: "number", value: must(this.#functions[at], "function") });
+    return [...pointers.flatMap(pointerCode), ...(func.share ? [local("get", PART), local("get", PARTS)] : []), call];
+  }
+
+  /** Calls without control flow: threads share some, the first runs the others, and they meet where one needs what another made. */
+  #shared(steps: readonly Step[]): readonly Instruction[] {
+    const isAlone = (s: Step | undefined): boolean => s?.kind === "call" && this.#profile.calls[s.call]?.func.share === undefined;
+    const meet = [local("get", PARTS), local("get", BARRIER), op("call", { kind: "number", value: this.#meet })];
+    return steps.flatMap((s, i): readonly Instruction[] => {
+      invariant(s.kind === "call", "a shared program is a list of calls");
+      if (!isAlone(s)) return [...this.#call(s.call), ...meet];
+      const begin = isAlone(steps[i - 1]) ? [] : FIRST_ALONE;
+      return [...begin, ...this.#call(s.call), ...(isAlone(steps[i + 1]) ? [] : [op("end"), ...meet])];
     });
   }
 
@@ -135,8 +160,8 @@ class RunCode {
   }
 }
 
-const PARAMETERS = ["weights", "arena", "inputs", "outputs"];
 const BLOCK: Immediate = { kind: "result" };
+const FIRST_ALONE = [local("get", PART), op("i32.eqz"), op("if", BLOCK)];
 const NOW = op("call", { kind: "number", value: 0 });
 const i64 = (value: number): Instruction => op("i64.const", { kind: "const", type: "i64", value });
 const store = (type: "f64" | "i64", offset: number): Instruction => op(`${type}.store`, { kind: "memory", align: 3, offset });
@@ -196,6 +221,7 @@ export function printWasmEngine(profiles: readonly WasmProfile[], options: WasmE
     const run = new RunCode(
       profile,
       (numbers[p] ?? []).map((n) => imported + n),
+      imported + kernels.functions.length,
       timings,
     );
     const code = run.code();
@@ -205,7 +231,7 @@ export function printWasmEngine(profiles: readonly WasmProfile[], options: WasmE
     memory: { initial: 0, maximum: MOST_PAGES },
     scratch: kernels.scratch > 0,
     clock: timings !== undefined,
-    functions: [...kernels.functions, ...runs],
+    functions: [...kernels.functions, MEET, ...runs],
   };
   return {
     bytes: encodeModule(module),

@@ -56,7 +56,7 @@ function shadows(body: readonly Stmt[], outer: ReadonlySet<string>): boolean {
 
 export function hoistAddresses(f: Func): Hoisted {
   if (shadows(f.body, new Set())) return { func: f, indices: new Set() };
-  const hoister = new Hoister();
+  const hoister = new Hoister(f.share ? [f.share.part, f.share.parts] : []);
   return { func: { ...f, body: hoister.block(f.body, 0) }, indices: hoister.indices };
 }
 
@@ -87,6 +87,10 @@ class Hoister {
   /** What goes before the loop that opens level i + 1. */
   readonly #ahead: Ahead[] = [];
   #count = 0;
+
+  constructor(params: readonly Var[]) {
+    for (const v of params) this.#scope.set(v.name, { level: 0, value: undefined, mutable: false });
+  }
 
   block(stmts: readonly Stmt[], level: number): readonly Stmt[] {
     const outer = this.#scope;

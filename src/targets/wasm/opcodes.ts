@@ -81,6 +81,11 @@ const RUNS: readonly (readonly [prefix: number, first: number, names: string])[]
     0xf6,
     "f64x2.pmin f64x2.pmax i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u f32x4.convert_i32x4_s f32x4.convert_i32x4_u i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u",
   ],
+  // Of the proposal for threads.
+  [0xfe, 0x0, "memory.atomic.notify memory.atomic.wait32"],
+  [0xfe, 0x10, "i32.atomic.load"],
+  [0xfe, 0x17, "i32.atomic.store"],
+  [0xfe, 0x1e, "i32.atomic.rmw.add"],
   [0xfd, 0x105, "f32x4.relaxed_madd"],
   [0xfd, 0x107, "f64x2.relaxed_madd"],
 ];

@@ -140,9 +140,11 @@ export interface PrintedKernel {
 /** Legalises a kernel for the capabilities and prints it. */
 export function printKernel(f: Func, capabilities: Capabilities = WASM_CAPABILITIES): PrintedKernel {
   const { func: legal, indices } = hoistAddresses(legalize(unrollLoops(f), capabilities));
-  const m = new Emitter(legal.params, indices, emit);
+  const shared = legal.share ? [legal.share.part, legal.share.parts] : [];
+  const m = new Emitter(legal.params, indices, emit, shared);
   body(m, legal.body);
-  const fn = { name: f.name, params: legal.params.map((p) => p.name), locals: m.locals, code: m.code, exported: true };
+  const params = [...legal.params, ...shared].map((p) => p.name);
+  const fn = { name: f.name, params, locals: m.locals, code: m.code, exported: true };
   return { fn, scratch: m.scratchPeak };
 }
 

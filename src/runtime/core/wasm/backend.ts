@@ -1,3 +1,4 @@
+import { must } from "../../../util/errors.ts";
 import type { TypedArray } from "../../../tensor/dtype.ts";
 import type { Backend, BackendContext } from "../types.ts";
 import { instantiate, type ContextMemory, type EngineCall, type ThreadInit, type WasmEngine } from "./engine.ts";
@@ -23,6 +24,8 @@ export class WasmBackend implements Backend {
   readonly #idle: Lane[] = [];
   readonly #lanes = new Set<Lane>();
   #here: ((call: EngineCall) => void) | undefined;
+  /** Those that help this thread. */
+  #team: readonly Lane[] = [];
 
   constructor(engine: WasmEngine, platform: WasmPlatform) {
     this.#engine = engine;
@@ -31,11 +34,10 @@ export class WasmBackend implements Backend {
 
   createContext(profile: number): BackendContext {
     const context: WasmContext = new WasmContext(this.#engine, profile, {
-      runHere: (call) => {
-        this.#here ??= instantiate(this.#engine.takeThread());
-        this.#here(call);
+      runHere: (calls) => {
+        this.#runHere(calls);
       },
-      runAway: (call) => this.#runAway(call),
+      runAway: (calls) => this.#runAway(calls),
       closed: () => this.#contexts.delete(context),
     });
     this.#contexts.add(context);
@@ -51,22 +53,33 @@ export class WasmBackend implements Backend {
     for (const lane of this.#lanes) lane.close();
     this.#lanes.clear();
     this.#idle.length = 0;
+    this.#team = [];
     this.#here = undefined;
   }
 
-  async #runAway(call: EngineCall): Promise<void> {
-    const lane = this.#idle.pop() ?? this.#newLane();
-    if (lane === undefined) {
-      this.#here ??= instantiate(this.#engine.takeThread());
-      this.#here(call);
+  /** This thread waits for its helpers at the end of the code, not for what they answer. */
+  #runHere([mine, ...others]: readonly [EngineCall, ...EngineCall[]]): void {
+    this.#here ??= instantiate(this.#engine.takeThread());
+    if (this.#team.length < others.length) this.#team = others.flatMap(() => this.#newLane() ?? []);
+    this.#team.forEach((lane, i) => {
+      const call = others[i];
+      if (call) lane.run(call).catch(() => undefined);
+    });
+    this.#here(mine);
+  }
+
+  async #runAway(calls: readonly [EngineCall, ...EngineCall[]]): Promise<void> {
+    const lanes = calls.flatMap(() => this.#idle.pop() ?? this.#newLane() ?? []);
+    if (lanes.length < calls.length) {
+      this.#runHere(calls);
       return;
     }
     try {
-      await lane.run(call);
-      if (this.#lanes.has(lane)) this.#idle.push(lane);
+      await Promise.all(lanes.map((lane, i) => lane.run(must(calls[i], "call"))));
+      this.#idle.push(...lanes.filter((lane) => this.#lanes.has(lane)));
     } catch (error) {
-      // Whatever state its thread is in, the next run gets a new one.
-      if (this.#lanes.delete(lane)) lane.close();
+      // Whatever state their threads are in, the next run gets new ones.
+      for (const lane of lanes) if (this.#lanes.delete(lane)) lane.close();
       throw error;
     }
   }
@@ -79,8 +92,8 @@ export class WasmBackend implements Backend {
 }
 
 interface Runners {
-  readonly runHere: (call: EngineCall) => void;
-  readonly runAway: (call: EngineCall) => Promise<void>;
+  readonly runHere: (calls: readonly [EngineCall, ...EngineCall[]]) => void;
+  readonly runAway: (calls: readonly [EngineCall, ...EngineCall[]]) => Promise<void>;
   readonly closed: () => void;
 }
 
@@ -100,13 +113,13 @@ class WasmContext implements BackendContext {
 
   run(inputs: readonly TypedArray[], outputs: readonly TypedArray[]): void {
     this.#engine.write(this.#memory.inputs, inputs);
-    this.#runners.runHere(this.#engine.callOf(this.#memory));
+    this.#runners.runHere(this.#engine.callsOf(this.#memory));
     this.#engine.read(this.#memory.outputs, outputs);
   }
 
   async runAsync(inputs: readonly TypedArray[], outputs: readonly TypedArray[]): Promise<void> {
     this.#engine.write(this.#memory.inputs, inputs);
-    await this.#runners.runAway(this.#engine.callOf(this.#memory));
+    await this.#runners.runAway(this.#engine.callsOf(this.#memory));
     this.#engine.read(this.#memory.outputs, outputs);
   }
 

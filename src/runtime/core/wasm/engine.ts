@@ -17,6 +17,8 @@ export interface ContextMemory {
   /** Lists of the addresses, as the code wants them. */
   readonly inputList: number;
   readonly outputList: number;
+  /** Where the threads of a run meet. */
+  readonly barrier: number;
 }
 
 /** What a thread needs to run the engine; it can be sent to another thread when the memory is shared. */
@@ -33,6 +35,13 @@ export interface EngineCall {
   readonly args: readonly number[];
 }
 
+export interface WasmEngineOptions {
+  /** Whether other threads may use the memory. */
+  readonly shared: boolean;
+  /** How many share a run; more than one only of shared memory. */
+  readonly threads?: number;
+}
+
 const ALIGNMENT = 64;
 const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 const ADDRESS_BYTES = 4;
@@ -44,8 +53,15 @@ export class WasmEngine {
   readonly #memory: WasmMemory;
   readonly #regions: Regions;
   readonly #weights: number;
+  readonly #threads: number;
 
-  private constructor(manifest: Manifest, target: ManifestTarget, module: WasmModule, memory: WasmMemory, weights: Uint8Array) {
+  private constructor(
+    { manifest, target, threads }: { readonly manifest: Manifest; readonly target: ManifestTarget; readonly threads: number },
+    module: WasmModule,
+    memory: WasmMemory,
+    weights: Uint8Array,
+  ) {
+    this.#threads = threads;
     this.manifest = manifest;
     this.#target = target;
     this.#module = module;
@@ -56,7 +72,7 @@ export class WasmEngine {
   }
 
   /** Compiles the code and copies the weights. Throws `engine.load`, `engine.damaged`. */
-  static async load(engine: Engine, target: ManifestTarget, options: { readonly shared: boolean }): Promise<WasmEngine> {
+  static async load(engine: Engine, target: ManifestTarget, options: WasmEngineOptions): Promise<WasmEngine> {
     const code = must(engine.sections.get(target.section), `section ${target.section}`);
     const weights = engine.sections.get(weightsSection(target)) ?? new Uint8Array(0);
     const api = webAssembly();
@@ -64,7 +80,7 @@ export class WasmEngine {
       const module = await api.compile(options.shared ? withSharedMemory(code) : code);
       const initial = Math.ceil((align(weights.length) + ALIGNMENT) / PAGE_BYTES);
       const memory = new api.Memory({ initial, maximum: MOST_PAGES, shared: options.shared });
-      return new WasmEngine(engine.manifest, target, module, memory, weights);
+      return new WasmEngine({ manifest: engine.manifest, target, threads: options.threads ?? 1 }, module, memory, weights);
     } catch (cause) {
       if (cause instanceof HoneError) throw cause;
       throw new HoneError("engine.load", `the engine's WebAssembly could not be loaded: ${messageOf(cause)}`, {
@@ -78,8 +94,9 @@ export class WasmEngine {
     const { inputs, outputs, profiles } = this.manifest;
     const shapes = must(profiles[profile], "profile");
     const sizes = [...byteSizes(inputs, shapes.inputs), ...byteSizes(outputs, shapes.outputs)];
-    const lists = align(ADDRESS_BYTES * sizes.length);
-    const arenaBytes = arenaBytesOf(this.manifest, this.#target, profile);
+    const lists = align(ADDRESS_BYTES * sizes.length) + ALIGNMENT;
+    const more = (this.#threads - 1) * (this.#target.threadBytes ?? 0);
+    const arenaBytes = arenaBytesOf(this.manifest, this.#target, profile) + more;
     const from = this.#regions.take(lists + sizes.reduce((n, size) => n + align(size), 0) + align(arenaBytes));
     let next = from + lists;
     const addresses = sizes.map((size) => {
@@ -87,7 +104,9 @@ export class WasmEngine {
       next += align(size);
       return address;
     });
+    const barrier = from + lists - ALIGNMENT;
     new Uint32Array(this.#memory.buffer, from, addresses.length).set(addresses);
+    new Uint32Array(this.#memory.buffer, barrier, 2).fill(0);
     return {
       profile,
       arena: next,
@@ -95,6 +114,7 @@ export class WasmEngine {
       outputs: addresses.slice(inputs.length),
       inputList: from,
       outputList: from + ADDRESS_BYTES * inputs.length,
+      barrier,
     };
   }
 
@@ -102,11 +122,14 @@ export class WasmEngine {
     this.#regions.give(context.inputList);
   }
 
-  callOf(context: ContextMemory): EngineCall {
-    return {
+  /** What each of the threads that share a run calls, side by side. */
+  callsOf(context: ContextMemory): readonly [EngineCall, ...EngineCall[]] {
+    const common = [this.#weights, context.arena, context.inputList, context.outputList];
+    const part = (i: number): EngineCall => ({
       run: `hone_run_${context.profile}`,
-      args: [this.#weights, context.arena, context.inputList, context.outputList],
-    };
+      args: [...common, i, this.#threads, context.barrier],
+    });
+    return [part(0), ...Array.from({ length: this.#threads - 1 }, (_, i) => part(i + 1))];
   }
 
   write(addresses: readonly number[], arrays: readonly TypedArray[]): void {
