@@ -13,6 +13,10 @@ export const VERBS: Readonly<Record<string, Entry>> = {
   },
   convert: { summary: "write an ONNX model anew, simpler", load: async () => (await import("./verbs/convert.ts")).convert },
   build: { summary: "compile a model into an engine for this machine", load: async () => (await import("./verbs/build.ts")).build },
+  calibrate: {
+    summary: "choose the ranges that int8 needs, from photos",
+    load: async () => (await import("./verbs/calibrate.ts")).calibrate,
+  },
   run: { summary: "run an engine on tensors or an image", load: async () => (await import("./verbs/run.ts")).run },
   compare: {
     summary: "hold a model's outputs against another implementation's",

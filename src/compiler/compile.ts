@@ -22,6 +22,8 @@ export interface GraphOptions {
   /** Called with the graph after each pass of each profile. */
   readonly onGraph?: (pass: string, graph: Graph) => void;
   readonly stopAfter?: string;
+  /** Applied to the optimised graph of each profile, before it is lowered: quantisation. */
+  readonly rewrite?: (graph: Graph) => Graph;
 }
 
 export interface CompiledGraph {
@@ -41,13 +43,15 @@ export function compileGraph(graph: Graph, options: GraphOptions, hash?: (bytes:
     onEvent?.({ kind: "stage", stage: "optimise" });
     const bound = Object.keys(shapes).length > 0 ? bindInputs(graph, shapes) : graph;
     bound.inputs.forEach((v) => staticShape(v.shape, `the input ${v.name}`));
-    const optimised = optimize(bound, {
+    const fp32 = optimize(bound, {
       ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),
       onPass: (pass, before, after) => {
         onEvent?.({ kind: "pass", name: pass.name, before: before.nodes.length, after: after.nodes.length });
         onGraph?.(pass.name, after);
       },
     });
+    const optimised = options.rewrite?.(fp32) ?? fp32;
+    if (options.rewrite) onGraph?.("rewrite", optimised);
     onEvent?.({ kind: "stage", stage: "lower" });
     return makeProgram(optimised, weights, {
       machine: options.machine,

@@ -9,6 +9,7 @@ import {
 } from "../engine/format.ts";
 import { writeEngine } from "../engine/write.ts";
 import type { Value } from "../ir/graph.ts";
+import type { Kernel } from "../schedule/lower.ts";
 import { dimText } from "../tensor/dim.ts";
 import { must } from "../util/errors.ts";
 import type { CompiledGraph } from "./compile.ts";
@@ -34,6 +35,8 @@ export interface PackOptions {
   readonly modelHash: string;
   readonly format: string;
   readonly licence?: string;
+  /** Default fp32. */
+  readonly precision?: "fp32" | "int8";
   readonly recipe?: unknown;
   /** Adds the output {@link TIMINGS_OUTPUT}: how many nanoseconds each call of a kernel took, in the order of the program's calls. */
   readonly timings?: boolean;
@@ -51,17 +54,23 @@ const valueOf = (v: Value): Manifest["inputs"][number] => ({
 });
 
 function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
-  const kernels = new Map<string, Set<string>>();
+  const kernels = new Map<string, { readonly nodes: Set<string>; readonly precision: string }>();
   for (const { compiled, names } of parts)
     compiled.programs.forEach((program, p) =>
       program.calls.forEach(({ kernel }, i) => {
         const name = names[p]?.[i] ?? "";
-        const nodes = kernels.get(name) ?? new Set<string>();
-        kernel.nodes.flatMap((n) => n.origin).forEach((origin) => nodes.add(origin));
-        kernels.set(name, nodes);
+        const known = kernels.get(name) ?? { nodes: new Set<string>(), precision: precisionOf(kernel) };
+        kernel.nodes.flatMap((n) => n.origin).forEach((origin) => known.nodes.add(origin));
+        kernels.set(name, known);
       }),
     );
-  return [...kernels].map(([name, nodes]) => ({ name, nodes: [...nodes], precision: "fp32" }));
+  return [...kernels].map(([name, { nodes, precision }]) => ({ name, nodes: [...nodes], precision }));
+}
+
+/** int8 when the kernel's anchor reads a quantised value, or gives one. */
+function precisionOf({ nodes: [anchor] }: Kernel): string {
+  const isByte = (v: Value | undefined): boolean => v !== undefined && v.data === undefined && (v.dtype === "uint8" || v.dtype === "int8");
+  return anchor && [...anchor.inputs, ...anchor.outputs].some(isByte) ? "int8" : "fp32";
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
@@ -110,7 +119,7 @@ export function packEngine(parts: readonly [TargetPart, ...TargetPart[]], option
       inputs: p.inputs,
       outputs: [...p.outputs, ...(timed ? [[p.calls.length]] : [])],
     })),
-    precision: "fp32",
+    precision: options.precision ?? "fp32",
     kernels: kernelsOf(parts),
     targets,
     ...(options.recipe === undefined ? {} : { recipe: options.recipe }),

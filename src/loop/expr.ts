@@ -108,8 +108,8 @@ export function saturatingCast(a: Expr, dtype: DType): Expr {
   return { kind: "saturatingCast", type: typeOf(dtype, a.type.lanes), a };
 }
 
-export function bitcast(a: Expr, dtype: DType): Expr {
-  return { kind: "bitcast", type: typeOf(dtype, a.type.lanes), a };
+export function bitcast(a: Expr, dtype: DType, lanes: number = a.type.lanes): Expr {
+  return { kind: "bitcast", type: typeOf(dtype, lanes), a };
 }
 
 export function fma(a: Expr, b: Expr, c: Expr): Expr {
@@ -123,6 +123,10 @@ export function fma(a: Expr, b: Expr, c: Expr): Expr {
 
 export function dot4(acc: Expr, u: Expr, s: Expr): Expr {
   return { kind: "dot4", type: acc.type, acc, u, s };
+}
+
+export function dot2(acc: Expr, a: Expr, b: Expr): Expr {
+  return { kind: "dot2", type: acc.type, acc, a, b };
 }
 
 /** The same value in every lane; scalars stay when lanes is 1. */

@@ -4,4 +4,6 @@ export interface Machine {
   readonly lanes: number;
   /** Vector registers. */
   readonly registers: number;
+  /** Whether one instruction multiplies and adds four unsigned with four signed bytes; elsewhere bytes are widened to int16. */
+  readonly dot4?: true;
 }

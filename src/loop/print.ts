@@ -34,6 +34,7 @@ const exprTable: ExprTable<string> = {
   bitcast: (e) => `bitcast<${typeText(e.type)}>(${exprText(e.a)})`,
   fma: (e) => `fma(${exprText(e.a)}, ${exprText(e.b)}, ${exprText(e.c)})`,
   dot4: (e) => `dot4(${exprText(e.acc)}, ${exprText(e.u)}, ${exprText(e.s)})`,
+  dot2: (e) => `dot2(${exprText(e.acc)}, ${exprText(e.a)}, ${exprText(e.b)})`,
   broadcast: (e) => `broadcast<${e.type.lanes}>(${exprText(e.a)})`,
   shuffle: (e) => `shuffle(${exprText(e.a)}, ${exprText(e.b)}, [${e.indices.join(",")}])`,
   reduceLanes: (e) => `reduce<${e.op}>(${exprText(e.a)})`,

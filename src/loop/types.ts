@@ -82,6 +82,7 @@ export interface Cast {
   readonly type: LoopType;
   readonly a: Expr;
 }
+/** The same bits as another type of the same total size; lanes may be cut or joined. */
 export interface Bitcast {
   readonly kind: "bitcast";
   readonly type: LoopType;
@@ -102,6 +103,14 @@ export interface Dot4 {
   readonly acc: Expr;
   readonly u: Expr;
   readonly s: Expr;
+}
+/** acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1], exactly: acc int32, a and b int16 with twice the lanes. */
+export interface Dot2 {
+  readonly kind: "dot2";
+  readonly type: LoopType;
+  readonly acc: Expr;
+  readonly a: Expr;
+  readonly b: Expr;
 }
 export interface Broadcast {
   readonly kind: "broadcast";
@@ -130,7 +139,22 @@ export interface SaturatingCast {
 }
 
 export type Expr =
-  Const | Var | Load | Unary | Binary | Compare | Select | Cast | Bitcast | Fma | Dot4 | Broadcast | Shuffle | ReduceLanes | SaturatingCast;
+  | Const
+  | Var
+  | Load
+  | Unary
+  | Binary
+  | Compare
+  | Select
+  | Cast
+  | Bitcast
+  | Fma
+  | Dot4
+  | Dot2
+  | Broadcast
+  | Shuffle
+  | ReduceLanes
+  | SaturatingCast;
 
 export type LoopMode = "serial" | "parallel" | "unroll";
 

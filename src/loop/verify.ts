@@ -1,12 +1,19 @@
 /** Checks that a kernel is well formed; run after every step in tests. */
 import { HoneError } from "../util/errors.ts";
 import { typeText } from "./expr.ts";
-import type { Buffer, Expr, Func, Stmt } from "./types.ts";
+import type { Buffer, Dot2, Dot4, Expr, Func, Stmt } from "./types.ts";
 import { mapStmt, visitExpr } from "./walk.ts";
 
 interface Scope {
   readonly vars: ReadonlyMap<string, { readonly type: string; readonly mutable: boolean }>;
   readonly buffers: ReadonlySet<Buffer>;
+}
+
+/** What is wrong with the lanes of a dot product. */
+function unevenDot(e: Dot4 | Dot2): string | undefined {
+  const [terms, word, a, b] = e.kind === "dot4" ? [4, "four", e.u, e.s] : [2, "two", e.a, e.b];
+  const fits = [a, b].every((operand) => operand.type.lanes === terms * e.type.lanes);
+  return fits ? undefined : `${e.kind} needs ${word} lanes for each of the sum's`;
 }
 
 function checkExpr(e: Expr, scope: Scope, problems: string[]): void {
@@ -20,8 +27,8 @@ function checkExpr(e: Expr, scope: Scope, problems: string[]): void {
       if (!scope.buffers.has(x.buffer)) problems.push(`buffer ${x.buffer.name} is not in scope`);
       if (x.buffer.access === "write") problems.push(`buffer ${x.buffer.name} is write-only`);
     }
-    if (x.kind === "dot4" && (x.u.type.lanes !== 4 * x.type.lanes || x.s.type.lanes !== 4 * x.type.lanes))
-      problems.push("dot4 needs four lanes for each of the sum's");
+    const uneven = x.kind === "dot4" || x.kind === "dot2" ? unevenDot(x) : undefined;
+    if (uneven !== undefined) problems.push(uneven);
   });
 }
 

@@ -15,6 +15,7 @@ const mapExprTable: ExprTable<Expr, [Map]> = {
   bitcast: (e, f) => ({ ...e, a: f(e.a) }),
   fma: (e, f) => ({ ...e, a: f(e.a), b: f(e.b), c: f(e.c) }),
   dot4: (e, f) => ({ ...e, acc: f(e.acc), u: f(e.u), s: f(e.s) }),
+  dot2: (e, f) => ({ ...e, acc: f(e.acc), a: f(e.a), b: f(e.b) }),
   broadcast: (e, f) => ({ ...e, a: f(e.a) }),
   shuffle: (e, f) => ({ ...e, a: f(e.a), b: f(e.b) }),
   reduceLanes: (e, f) => ({ ...e, a: f(e.a) }),

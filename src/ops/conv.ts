@@ -84,19 +84,28 @@ function convProblem(x: ValueType, w: ValueType, bias: ValueType | undefined, gr
 /** Whether two dimensions are known to differ. */
 const differ = (a: Dim | undefined, b: Dim): boolean => typeof a === "number" && typeof b === "number" && a !== b;
 
+/** The shape of a convolution's result. Throws `graph.shape` when the operands do not fit. */
+export function convShape(
+  op: string,
+  x: ValueType,
+  w: ValueType,
+  bias: ValueType | undefined,
+  attrs: Window & { readonly group: number },
+): Shape {
+  const wrong = convProblem(x, w, bias, attrs.group);
+  if (wrong) throw misfit(op, wrong, [x, w, bias]);
+  const shape = windowShape(x.shape.slice(2), w.shape.slice(2).map(Number), windowOf(x.shape.length - 2, attrs));
+  if (!isPositive(shape)) throw misfit(op, "the kernel is larger than the padded input", [x, w, bias]);
+  return [x.shape[0] ?? 1, w.shape[0] ?? 1, ...shape];
+}
+
 /** Cross-correlation over 1 to 3 spatial axes: x[N,C,…] * w[O,C/group,…] + bias[O]. */
 export const conv: Op = defineOp({
   name: "conv",
   inputs: { x: "float", w: "float", bias: "float?" },
   attrs: { strides: [] as number[], dilations: [] as number[], pads: [] as number[], group: 1 },
   traits: { alike: ["x", "w", "bias"], channels: "conv" },
-  infer: ({ x, w, bias }, attrs) => {
-    const wrong = convProblem(x, w, bias, attrs.group);
-    if (wrong) throw misfit("conv", wrong, [x, w, bias]);
-    const shape = windowShape(x.shape.slice(2), w.shape.slice(2).map(Number), windowOf(x.shape.length - 2, attrs));
-    if (!isPositive(shape)) throw misfit("conv", "the kernel is larger than the padded input", [x, w, bias]);
-    return [{ dtype: x.dtype, shape: [x.shape[0] ?? 1, w.shape[0] ?? 1, ...shape] }];
-  },
+  infer: ({ x, w, bias }, attrs) => [{ dtype: x.dtype, shape: convShape("conv", x, w, bias, attrs) }],
   compute: ({ out }, { x, w, bias }, attrs) => {
     const [, perGroup = 1, ...kernel] = w.dims;
     const window = windowOf(kernel.length, attrs);

@@ -14,6 +14,7 @@ import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
 import * as gemm from "./gemm.ts";
 import * as narrow from "./narrow.ts";
+import * as integer from "./integer.ts";
 import * as pool from "./pool.ts";
 import * as quantize from "./quantize.ts";
 import * as recurrent from "./recurrent.ts";
@@ -47,6 +48,7 @@ const families: readonly object[] = [
   pool,
   einsum,
   quantize,
+  integer,
   sample,
   narrow,
   scatter,

@@ -6,7 +6,11 @@
 import { input, output, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { computeNode } from "../ops/compute.ts";
 import { getOp, type Traits } from "../ops/index.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { PLAIN, type Layout } from "../tensor/layout.ts";
+
+/** Numbers that kernels read and write in vectors along the channels. */
+const VECTORS: ReadonlySet<DType> = new Set(["float32", "uint8", "int8"]);
 
 const isBlocked = (v: Value | undefined): boolean => v?.layout.kind === "blocked";
 
@@ -14,7 +18,7 @@ function convBlocks(node: Node): boolean {
   const x = input(node, 0);
   const [, channels] = x.shape;
   const group = Number(node.attrs["group"] ?? 1);
-  return x.dtype === "float32" && x.shape.length === 4 && (group === 1 || (group === channels && output(node).shape[1] === channels));
+  return VECTORS.has(x.dtype) && x.shape.length === 4 && (group === 1 || (group === channels && output(node).shape[1] === channels));
 }
 
 /** Joining along channels keeps blocks whole only when every part but the last fills them. */
@@ -47,7 +51,7 @@ const BLOCKS: Record<NonNullable<Traits["channels"]>, (node: Node, block: number
 /** Whether the node's result should be blocked, given the layouts of its inputs. */
 function blocks(node: Node, block: number): boolean {
   const out = output(node);
-  if (out.shape.length !== 4 || out.dtype !== "float32" || node.outputs.length !== 1) return false;
+  if (out.shape.length !== 4 || !VECTORS.has(out.dtype) || node.outputs.length !== 1) return false;
   const { elementwise, channels } = getOp(node.op).traits;
   if (elementwise) return node.inputs.some((v) => isBlocked(v) && v?.shape.length === 4 && v.shape[1] === out.shape[1]);
   return channels !== undefined && BLOCKS[channels](node, block);
@@ -60,7 +64,7 @@ function blocks(node: Node, block: number): boolean {
 function wantsBlocked(node: Node, v: Value, block: number): boolean {
   const out = output(node);
   const { elementwise, channels } = getOp(node.op).traits;
-  if (v.shape.length !== 4 || v.dtype !== "float32" || v.shape[1] === 1) return false;
+  if (v.shape.length !== 4 || !VECTORS.has(v.dtype) || v.shape[1] === 1) return false;
   if (elementwise) return v.shape.every((d, i) => d === out.shape[i]);
   return channels === "conv" && v === node.inputs[0] && Number(v.shape[1]) >= block;
 }

@@ -1,5 +1,5 @@
 /** Reads of a kernel's epilogue as vectors along the channels of a blocked result. */
-import { stridesOf, elementCount } from "../tensor/tensor.ts";
+import { bytesOf, elementCount, stridesOf, zeros } from "../tensor/tensor.ts";
 import { intValue, load } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
 import type { Buffer, Expr, Var } from "../loop/types.ts";
@@ -41,10 +41,11 @@ function wholeVectors(l: Lowering, operand: Operand, lanes: number): Buffer {
   const known = made.get(operand);
   if (known) return known;
   const tensor = l.constantOf(operand);
-  if (tensor?.type !== "float32") throw new DoesNotFit("a vector of channels that is not constant ends inside a block");
-  const data = new Float32Array(Math.ceil(length / lanes) * lanes);
-  data.set(tensor.data as Float32Array);
-  const buffer = l.pack("channels", { type: "float32", dims: [data.length], data });
+  if (tensor?.type !== "float32" && tensor?.type !== "int32")
+    throw new DoesNotFit("a vector of channels that is not constant ends inside a block");
+  const longer = zeros(tensor.type, [Math.ceil(length / lanes) * lanes]);
+  bytesOf(longer).set(bytesOf(tensor));
+  const buffer = l.pack("channels", longer);
   made.set(operand, buffer);
   return buffer;
 }

@@ -16,6 +16,8 @@ import { depthwiseConv } from "./conv-depthwise.ts";
 import { winogradConv } from "./conv-winograd.ts";
 import { denseConv } from "./conv.ts";
 import { DoesNotFit } from "./epilogue.ts";
+import { int8Conv } from "./int8/conv.ts";
+import { int8Depthwise } from "./int8/depthwise.ts";
 import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matrixProduct } from "./matmul.ts";
@@ -162,6 +164,8 @@ const SCHEDULES: readonly Schedule[] = [
   winogradConv,
   denseConv,
   depthwiseConv,
+  int8Conv,
+  int8Depthwise,
   takeLanes,
   matrixProduct(textbookElement),
   vectorized(textbookElement),

@@ -68,7 +68,7 @@ export function matchConv(nest: Nest): ConvMatch | undefined {
   return accesses && extents.length === 3 ? convMaps(accesses, extents) : undefined;
 }
 
-function convMaps([x, w]: readonly [Access, Access], extents: readonly number[]): ConvMatch | undefined {
+export function convMaps([x, w]: readonly [Access, Access], extents: readonly number[]): ConvMatch | undefined {
   if (!isWeightIndex(w.index) || !isVar(x.index[0], "p0")) return undefined;
   const depthwise = isVar(x.index[1], "p1") && extents[0] === 1;
   if (!depthwise && !isVar(x.index[1], "r0")) return undefined;

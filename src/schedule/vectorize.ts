@@ -10,10 +10,14 @@ import { rangeOf, simplifyBody, simplifyExpr, type Range } from "../loop/simplif
 import { forLoop, letMutable, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { visitExpr } from "../loop/walk.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { physicalDims } from "../tensor/layout.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
+
+/** What vectors are made of. Bytes come as many at a time as floats do, so that either can be computed from the other. */
+const VECTORS: ReadonlySet<DType> = new Set(["float32", "uint8", "int8"]);
 
 /** The iteration space of a nest in memory order, and the logical index of a point. */
 interface Space {
@@ -49,6 +53,7 @@ export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: Readonly
   return (operand: Operand, index, outside) => {
     if (index.some((e) => e.type.lanes > 1)) throw new DoesNotFit("where to read depends on the element");
     const { buffer, layout } = l.place(operand);
+    if (index.some((i) => i.type.lanes > 1)) throw new DoesNotFit("lanes read at places of their own");
     const offset = simplifyExpr(offsetOf(operand.dims, layout, index), ranges);
     const value = mentions(offset, lane.name) ? vectorLoad(offset) : load(buffer, offset);
     if (!outside) return value;
@@ -58,7 +63,7 @@ export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: Readonly
 
     function vectorLoad(at: Expr): Expr {
       const stride = affine(at)?.coefficients.get(lane.name) ?? laneStride(at, lane.name);
-      if (stride !== 1 || buffer.dtype !== "float32") throw new DoesNotFit("a read does not run along the lanes");
+      if (stride !== 1 || !VECTORS.has(buffer.dtype)) throw new DoesNotFit("a read does not run along the lanes");
       // The last block of a result may have more lanes than channels; what it reads must still lie inside the operand.
       if (ragged(l) && rangeOf(at, ranges).hi >= buffer.length) throw new DoesNotFit("the last vector would read past an operand");
       return load(buffer, replaceVar(at, lane.name), lanes);
@@ -166,7 +171,7 @@ export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: st
     name: "vectorised",
     lower: (l) => {
       const { nest, machine, prefix } = l;
-      if (nest.result.dtype !== "float32") return undefined;
+      if (!VECTORS.has(nest.result.dtype)) return undefined;
       const flat = flattened(l);
       if (flat) return flat;
       const space = spaceOf(l);
@@ -233,7 +238,7 @@ function flattened(l: Lowering): readonly Stmt[] | undefined {
         index.every(
           (e, i) => operand.dims[i] === nest.result.dims[i] && (operand.dims[i] === 1 || (e.kind === "var" && e.name === p[i]?.name)),
         );
-      if (buffer.dtype !== "float32") throw new DoesNotFit("an operand is not float32");
+      if (!VECTORS.has(buffer.dtype)) throw new DoesNotFit("an operand does not lie in vectors");
       const times = target.layout.kind === "plain" && layout.kind === "plain" ? repeats(operand.dims, nest.result.dims) : undefined;
       if (same) return load(buffer, offset, lanes);
       if (times === undefined || (lanes > 1 && machine.lanes % times !== 0)) throw new DoesNotFit("an operand lies in another way");

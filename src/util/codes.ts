@@ -35,6 +35,9 @@ export const ERROR_CODES = {
   "recipe.invalid": { exit: 1, means: "a recipe file does not follow the recipe schema" },
   "annotations.invalid": { exit: 1, means: "an annotation or detection file cannot be read as what it claims to be" },
   "metrics.invalid": { exit: 1, means: "records given to a metric contradict each other" },
+  "quant.not-finite": { exit: 1, means: "a layer gives NaN or infinite numbers for a calibration photo" },
+  "quant.no-samples": { exit: 1, means: "there was not one photo to calibrate with" },
+  "quant.table": { exit: 1, means: "a calibration table is not one, or is of another model" },
   "gate.accuracy": { exit: 3, means: "an accuracy gate was missed" },
   "gate.speed": { exit: 3, means: "a speed gate was missed" },
 } as const;

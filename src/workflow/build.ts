@@ -31,6 +31,10 @@ export interface BuildModelOptions extends JobOptions {
   readonly recipe?: string | undefined;
   /** An engine with one more output, which tells how long each kernel took. */
   readonly timings?: boolean | undefined;
+  /** Applied to the optimised graph of each profile. */
+  readonly rewrite?: ((graph: Graph) => Graph) | undefined;
+  /** What `rewrite` makes of the graph, for the engine's manifest. */
+  readonly precision?: "fp32" | "int8" | undefined;
 }
 
 export interface BuildFileOptions extends BuildModelOptions {
@@ -44,6 +48,8 @@ export interface BuildFileOptions extends BuildModelOptions {
   /** Folder for dumps. */
   readonly dumpFolder?: string;
   readonly stopAfter?: string | undefined;
+  /** Long work that decides how the graph is rewritten; done when it is known that the output can be written. */
+  readonly rewriteBy?: (() => Promise<(graph: Graph) => Graph>) | undefined;
 }
 
 /** An engine in memory, and what is told about it. */
@@ -56,7 +62,7 @@ export interface BuiltModel {
   readonly seconds: number;
 }
 
-interface Prepared {
+export interface Prepared {
   readonly model: ModelFile;
   readonly graph: Graph;
   readonly profiles: ReturnType<typeof parseProfiles>;
@@ -65,7 +71,7 @@ interface Prepared {
 }
 
 /** Everything that can be wrong with the command is found here, before the long work. */
-async function prepare(path: string, options: BuildModelOptions): Promise<Prepared> {
+export async function prepare(path: string, options: BuildModelOptions): Promise<Prepared> {
   const profiles = parseProfiles(options.shapes ?? []);
   options.onEvent?.({ kind: "stage", stage: "import" });
   const model = await readModelFile(path, options.signal);
@@ -78,6 +84,8 @@ async function prepare(path: string, options: BuildModelOptions): Promise<Prepar
 function compile(prepared: Prepared, options: BuildModelOptions, more: Partial<Parameters<typeof buildEngine>[1]>): Promise<EngineBuild> {
   const { model, graph, profiles, recipe } = prepared;
   return buildEngine(graph, {
+    ...given("rewrite", options.rewrite),
+    ...given("precision", options.precision),
     modelHash: model.sha256,
     format: model.format,
     profiles,
@@ -121,7 +129,12 @@ export async function buildFile(path: string, options: BuildFileOptions): Promis
   await dumps.open();
   dumps.graph("pass", "imported", prepared.graph);
   const run = async (write?: (bytes: Uint8Array) => Promise<void>): Promise<BuiltFile> => {
-    const build = await compile(prepared, options, { emit, onGraph: (pass, graph) => dumps.graph("pass", pass, graph) });
+    const rewrite = await options.rewriteBy?.();
+    const build = await compile(prepared, options, {
+      emit,
+      ...given("rewrite", rewrite ?? options.rewrite),
+      onGraph: (pass, graph) => dumps.graph("pass", pass, graph),
+    });
     await dumps.built(build);
     const kept = options.keep === undefined ? [] : await keepStages(build, options.keep, options.emit);
     if (build.engine !== undefined) await write?.(build.engine);

@@ -3,6 +3,9 @@ import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
 import { given } from "../../workflow/events.ts";
 import { baseName } from "../../workflow/model-file.ts";
 import type { BuildTarget } from "../../index.ts";
+import { CALIBRATION_METHODS } from "../../workflow/calibrate-file.ts";
+import { int8For, type Int8 } from "../../workflow/int8.ts";
+import { HoneError } from "../../util/errors.ts";
 import { choice, choices, flagOrText, list, text } from "../options.ts";
 import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
@@ -20,6 +23,7 @@ export const build: Verb = defineVerb({
     ["build model.onnx -o model.hone", "compile for this machine"],
     ["build dynamic.onnx -o d.hone --shape input=1x3x320x320 --shape input=1x3x640x640", "two profiles"],
     ["build model.onnx -o model.hone --target native,wasm", "also for browsers and machines of other kinds"],
+    ["build model.onnx --precision int8 --calib photos -o model8.hone", "int8, with ranges from photos like those it will see"],
     ["build model.onnx -o model.hone --emit=so --keep", "also every stage from C to the library"],
     ["build model.onnx --stop-after=constant-folding", "print the graph after a pass"],
   ],
@@ -28,6 +32,9 @@ export const build: Verb = defineVerb({
     shape: list("--shape <input=dims>", "dims of an input, such as input=1x3x640x640; repeat for inputs and for profiles"),
     recipe: text("--recipe <name|file>", "what the model means (default: the one bundled recipe that fits)"),
     target: choices("--target <names>", "what the code is (default: native, or wasm where there is no C compiler)", TARGETS),
+    precision: choice("--precision <name>", "of the layers that gain from it (default: fp32)", ["fp32", "int8"]),
+    calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
+    method: choice("--method <name>", "how ranges are chosen from the photos (default: minmax)", CALIBRATION_METHODS),
     machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
     schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),
     emit: choice("--emit <stage>", "where to stop: c, i, s, o leave only files; so makes the engine too", ["c", "i", "s", "o", "so"]),
@@ -51,6 +58,8 @@ export const build: Verb = defineVerb({
       const graph = await graphAfter(model, values.stopAfter, common);
       return { json: { model, stopAfter: values.stopAfter, graph }, text: () => graph.trimEnd() };
     }
+    const calib = calibrationOf(values);
+    let int8: Int8 | undefined;
     const keep = keepFolder(values.keep, values.emit !== undefined, `${stem}.stages`);
     const built = await buildFile(model, {
       ...common,
@@ -59,10 +68,35 @@ export const build: Verb = defineVerb({
       dump: values.dump,
       dumpFolder: `${stem}.dump`,
       ...given("keep", keep),
+      precision: calib === undefined ? "fp32" : "int8",
+      rewriteBy:
+        calib === undefined ? undefined : async () => (int8 = await int8For(model, { ...common, calib, method: values.method })).rewrite,
     });
-    return { json: buildJson(built), text: (p) => buildText(built, p) };
+    return { json: buildJson(built, int8), text: (p) => buildText(built, p, int8) };
   },
 });
+
+/** What to calibrate int8 with; undefined for fp32. */
+function calibrationOf({
+  precision,
+  calib,
+  method,
+}: {
+  readonly precision: string | undefined;
+  readonly calib: string | undefined;
+  readonly method: string | undefined;
+}): string | undefined {
+  if (precision !== "int8") {
+    if (calib === undefined && method === undefined) return undefined;
+    throw new HoneError("usage", "--calib and --method are for int8", { hint: "Add --precision int8." });
+  }
+  if (calib === undefined) {
+    throw new HoneError("usage", "int8 needs photos like those that the model will see, or a calibration table", {
+      hint: "Give --calib FOLDER, or --calib TABLE.json made by hone calibrate.",
+    });
+  }
+  return calib;
+}
 
 /** Files that were asked for with --emit must lie somewhere. */
 function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): string | undefined {
@@ -70,7 +104,10 @@ function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): 
   return keep || emits ? otherwise : undefined;
 }
 
-function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: BuiltFile): Record<string, unknown> {
+function buildJson(
+  { engine, build, recipe, recipeWhy, seconds, files, model }: BuiltFile,
+  int8: Int8 | undefined,
+): Record<string, unknown> {
   const { compiled, fromCache, target, targetWhy, kernels } = build;
   return {
     model: model.path,
@@ -78,7 +115,9 @@ function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: 
     bytes: engine?.bytes ?? 0,
     target,
     targetWhy,
-    precision: "fp32",
+    precision: int8 ? "int8" : "fp32",
+    weightsBytes: compiled.weights.length,
+    ...given("int8", int8 && int8Json(int8)),
     seconds: Number(seconds.toFixed(3)),
     fromCache,
     nodes: compiled.nodes,
@@ -95,11 +134,29 @@ function buildJson({ engine, build, recipe, recipeWhy, seconds, files, model }: 
   };
 }
 
-function buildText(built: BuiltFile, p: Paint): string {
+function int8Json({ table, photos, skipped, layers }: Int8): Record<string, unknown> {
+  const { int8, float } = layers();
+  return { layers: int8, float, method: table.method, photos, skipped: skipped.map((s) => ({ file: s.at?.file ?? null, why: s.message })) };
+}
+
+/** What became int8, from what, and what did not. */
+function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [string, string])[] {
+  const { int8, float } = layers();
+  const left = skipped.map((s) => `\nskipped ${s.at?.file ?? ""}: ${s.message}`).join("");
+  const from = photos > 0 ? `from ${plural(photos, "photo")}${left}` : "from the table";
+  const kept = float.map(({ layer, why }) => `\n${layer} is float32: ${why}`).join("");
+  return [
+    ["int8", `${plural(int8, "layer")}${kept}`],
+    ["ranges", `${table.method}, ${from}`],
+  ];
+}
+
+function buildText(built: BuiltFile, p: Paint, int8: Int8 | undefined): string {
   const { engine, build, recipe, recipeWhy, seconds, files } = built;
   const { nodes, programs } = build.compiled;
   const rows: (readonly [string, string])[] = [];
   if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
+  if (int8) rows.push(...int8Rows(int8));
   rows.push(
     ["operations", `${nodes.before} → ${nodes.after}, ${plural(build.kernels, "distinct kernel")}`],
     ["target", `${build.target}: ${build.targetWhy}`],

@@ -28,6 +28,8 @@ export interface BuildOptions extends Omit<GraphOptions, "machine"> {
   readonly format: string;
   /** Adds an output that tells how many nanoseconds each call of a kernel took, in the order of the program's calls. */
   readonly timings?: boolean;
+  /** What the manifest calls the engine; `rewrite` makes it so. Default fp32. */
+  readonly precision?: "fp32" | "int8";
   readonly onEvent?: OnEvent;
   readonly signal?: AbortSignal;
 }
@@ -102,13 +104,14 @@ function tell(native: NativeBuild | undefined, modules: readonly WasmPart[], why
 }
 
 function packOptions(options: BuildOptions, { machine }: EngineBuild, targets: readonly BuildTarget[]): Parameters<typeof packEngine>[1] {
-  const { modelHash, format, licence, recipe, timings } = options;
+  const { modelHash, format, licence, precision, recipe, timings } = options;
   const build = { schedule: options.schedule ?? "auto", ...(targets.includes("native") ? { machine: machine.name } : {}) };
   return {
     modelHash,
     format,
     build,
     ...(licence === undefined ? {} : { licence }),
+    ...(precision === undefined ? {} : { precision }),
     ...(recipe === undefined ? {} : { recipe }),
     ...(timings === undefined ? {} : { timings }),
   };

@@ -68,6 +68,7 @@ const table: ExprTable<EvalBig, [Scope]> = {
   },
   fma: none,
   dot4: none,
+  dot2: none,
   broadcast: none,
   shuffle: firstLane,
   reduceLanes: (e, s) => {

@@ -70,6 +70,14 @@ const table: ExprTable<EvalLanes, [Scope]> = {
       });
     };
   },
+  dot2: (e, s) => {
+    const [acc, a, b] = [lanes(e.acc, s), lanes(e.a, s), lanes(e.b, s)];
+    return () => {
+      const [x, y] = [a(), b()];
+      const product = (j: number): number => Number(x[j]) * Number(y[j]);
+      return acc().map((sum, i) => (Number(sum) + product(2 * i) + product(2 * i + 1)) | 0);
+    };
+  },
   broadcast: (e, s) => {
     const a = scalar(e.a, s);
     return () => new Array<Scalar>(e.type.lanes).fill(a());

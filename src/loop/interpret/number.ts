@@ -136,6 +136,10 @@ const table: ExprTable<EvalNumber, [Scope]> = {
     const f = s.make.vector(e, s);
     return () => Number(f()[0]);
   },
+  dot2: (e, s) => {
+    const f = s.make.vector(e, s);
+    return () => Number(f()[0]);
+  },
   broadcast: notScalar,
   shuffle: (e, s) => {
     const f = s.make.vector(e, s);

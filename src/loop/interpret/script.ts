@@ -162,6 +162,7 @@ const table: ExprTable<string, [Names]> = {
   },
   fma: (e, n) => wrap(e.type.dtype, `${text(e.a, n)} * ${text(e.b, n)} + ${text(e.c, n)}`, n),
   dot4: never,
+  dot2: never,
   broadcast: never,
   shuffle: never,
   reduceLanes: never,

@@ -2,7 +2,8 @@
 import type { BinaryOp, Expr, ExprKind, ScalarType, UnaryOp } from "../types.ts";
 
 /** An operation that a target may have or lack. */
-export type Feature = UnaryOp | BinaryOp | "cast" | "compare" | "select" | "fma" | "dot4" | "shuffle" | "reduceLanes" | "saturatingCast";
+export type Feature =
+  UnaryOp | BinaryOp | "cast" | "compare" | "select" | "fma" | "dot4" | "dot2" | "shuffle" | "reduceLanes" | "saturatingCast";
 
 /** The dtypes (of the result; of the operands for compare and reduceLanes; of either side for cast) for which it is native. */
 export type Native = "all" | "none" | readonly ScalarType[];
@@ -38,6 +39,7 @@ const KINDS: Partial<Record<ExprKind, Feature>> = {
   select: "select",
   fma: "fma",
   dot4: "dot4",
+  dot2: "dot2",
   shuffle: "shuffle",
   reduceLanes: "reduceLanes",
   saturatingCast: "saturatingCast",

@@ -72,7 +72,7 @@ export class Rewriter {
 
   /** A vector operation without a rule, whose scalar form the target has or a rule covers. */
   #lanewise(e: Expr): boolean {
-    if (e.type.lanes === 1 || e.kind === "shuffle" || e.kind === "dot4") return false;
+    if (e.type.lanes === 1 || e.kind === "shuffle" || e.kind === "dot4" || e.kind === "dot2") return false;
     return rewrite(e, (x) => x) === undefined;
   }
 

@@ -37,6 +37,7 @@ export const C_CAPABILITIES: Capabilities = {
     select: EVERYWHERE,
     fma: EVERYWHERE,
     dot4: EVERYWHERE,
+    dot2: EVERYWHERE,
     shuffle: EVERYWHERE,
     reduceLanes: EVERYWHERE,
     saturatingCast: EVERYWHERE,

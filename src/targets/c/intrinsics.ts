@@ -5,7 +5,9 @@
 import { typeText } from "../../loop/expr.ts";
 import type { BinaryOp, LoopType, ReduceOp, UnaryOp } from "../../loop/types.ts";
 import { DTYPES, type DType } from "../../tensor/dtype.ts";
-import { scalarType, typeName } from "./types.ts";
+import { castWays } from "./casts.ts";
+import { isHalf, scalarType, typeName } from "./types.ts";
+import { chosen } from "./ways.ts";
 
 /** A helper function: its name, its text, and the vector types it mentions. */
 export interface Intrinsic {
@@ -152,9 +154,12 @@ export function broadcastIntrinsic(t: LoopType): Intrinsic {
 export function castIntrinsic(from: LoopType, to: LoopType): Intrinsic {
   const name = `cast_${suffix(from)}_${suffix(to)}`;
   const element = from.dtype === "bool" ? "x[i] != 0" : "x[i]";
+  const whole = [from, to].every((t) => t.dtype !== "bool" && t.dtype !== "index" && !isHalf(t.dtype));
+  const body = whole ? `return __builtin_convertvector(x, ${typeName(to)});` : lanesOf(to, `(${scalarType(to.dtype)})(${element})`);
+  const define = (text: string): string => inline(typeName(to), name, `${typeName(from)} x`, text);
   return {
     name,
-    text: inline(typeName(to), name, `${typeName(from)} x`, lanesOf(to, `(${scalarType(to.dtype)})(${element})`)),
+    text: chosen(castWays(from, to), define, define(body)),
     types: [from, to],
   };
 }

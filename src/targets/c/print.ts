@@ -2,6 +2,7 @@
 import { DTYPES } from "../../tensor/dtype.ts";
 import { onExpr, onStmt } from "../../loop/dispatch.ts";
 import type { Expr, ExprTable, Func, LoopType, Stmt, StmtTable } from "../../loop/types.ts";
+import { dot2Intrinsic } from "./dot2.ts";
 import { dot4Intrinsic } from "./dot4.ts";
 import * as intrinsics from "./intrinsics.ts";
 import type { Intrinsic } from "./intrinsics.ts";
@@ -91,6 +92,7 @@ const exprTable: ExprTable<string, [Prelude]> = {
   bitcast: (e, p) => p.call(intrinsics.bitcastIntrinsic(e.a.type, e.type), expr(e.a, p)),
   fma: (e, p) => `(${expr(e.a, p)} * ${expr(e.b, p)} + ${expr(e.c, p)})`,
   dot4: (e, p) => p.call(dot4Intrinsic(e.type.lanes), expr(e.acc, p), expr(e.u, p), expr(e.s, p)),
+  dot2: (e, p) => p.call(dot2Intrinsic(e.type.lanes), expr(e.acc, p), expr(e.a, p), expr(e.b, p)),
   broadcast: (e, p) => p.call(intrinsics.broadcastIntrinsic(e.type), expr(e.a, p)),
   shuffle: (e, p) => p.call(intrinsics.shuffleIntrinsic(e.a.type, e.type, e.indices), expr(e.a, p), expr(e.b, p)),
   reduceLanes: (e, p) => p.call(intrinsics.reduceIntrinsic(e.op, e.a.type), expr(e.a, p)),

@@ -49,6 +49,7 @@ export const WASM_CAPABILITIES: Capabilities = {
     select: both(EVERY),
     fma: NOWHERE,
     dot4: EVERYWHERE,
+    dot2: split([], ["int32"]),
     shuffle: both(EVERY),
     reduceLanes: both(EVERY),
     saturatingCast: NOWHERE,

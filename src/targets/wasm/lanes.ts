@@ -358,6 +358,13 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
     pairSums(m, e.u, e.s);
     m.op("i32x4.add");
   },
+  dot2: (e, m) => {
+    m.value(e.acc);
+    m.value(e.a);
+    m.value(e.b);
+    m.op("i32x4.dot_i16x8_s");
+    m.op("i32x4.add");
+  },
   broadcast: (e, m) => {
     const { a } = e;
     if (a.kind === "load" && a.type.dtype !== "bool") {

@@ -102,6 +102,7 @@ export const scalarTable: ExprTable<void, [Emitter]> = {
   },
   fma: () => invariant(false, "fma of scalars is legalised"),
   dot4: (e, m) => scalarDot4(m, e),
+  dot2: () => invariant(false, "a scalar dot2 is legalised"),
   broadcast: (e, m) => m.value(e.a),
   shuffle: (e, m) => emitShuffle(m, e),
   reduceLanes: (e, m) => reduce(m, e),

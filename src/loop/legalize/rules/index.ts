@@ -4,7 +4,7 @@ import type { Expr } from "../../types.ts";
 import type { Once, Rule, UnaryRules } from "../rule.ts";
 import { erfRule } from "./erf.ts";
 import { expRule } from "./exp.ts";
-import { dot4Rule, mulhiRule, saturateRule } from "./integer.ts";
+import { dot2Rule, dot4Rule, mulhiRule, saturateRule } from "./integer.ts";
 import { logRule } from "./log.ts";
 import { powRule } from "./pow.ts";
 import { absRule, ceilRule, floorRule, roundEvenRule, truncRule } from "./round.ts";
@@ -35,6 +35,7 @@ export const rewrite: Rule = (e, once) => {
   if (e.kind === "unary") return UNARY[e.op]?.(e.a, once);
   if (e.kind === "fma") return add(mul(e.a, e.b), e.c);
   if (e.kind === "dot4") return dot4Rule(e, once);
+  if (e.kind === "dot2") return dot2Rule(e, once);
   if (e.kind === "saturatingCast") return saturateRule(e, once);
   if (e.kind !== "binary") return undefined;
   if (e.op === "pow") return powRule(e.a, e.b, once);

@@ -2,24 +2,26 @@
 import { DTYPES, isFloat, type DType } from "../../../tensor/dtype.ts";
 import { add, binary, cast, compare, constant, mul, select, shuffle } from "../../expr.ts";
 import { integerRange } from "../../interpret/scalar.ts";
-import type { Dot4, Expr, SaturatingCast } from "../../types.ts";
+import type { Dot2, Dot4, Expr, SaturatingCast } from "../../types.ts";
 import type { Once } from "../rule.ts";
 import { clamp, like } from "./like.ts";
 
-/** The four products of each sum, widened to int32; exact. */
-export function dot4Rule(e: Dot4, once: Once): Expr {
-  const [u, s] = [once(e.u), once(e.s)];
-  const every4th = (v: Expr, j: number): Expr =>
+/** The products of each sum, widened to int32; exact. */
+function dotRule(acc: Expr, a: Expr, b: Expr, terms: readonly number[]): Expr {
+  const every = (v: Expr, j: number): Expr =>
     cast(
       shuffle(
         v,
         v,
-        Array.from({ length: e.type.lanes }, (_, i) => 4 * i + j),
+        Array.from({ length: acc.type.lanes }, (_, i) => terms.length * i + j),
       ),
       "int32",
     );
-  return [0, 1, 2, 3].reduce<Expr>((sum, j) => add(sum, mul(every4th(u, j), every4th(s, j))), e.acc);
+  return terms.reduce<Expr>((sum, j) => add(sum, mul(every(a, j), every(b, j))), acc);
 }
+
+export const dot4Rule = (e: Dot4, once: Once): Expr => dotRule(e.acc, once(e.u), once(e.s), [0, 1, 2, 3]);
+export const dot2Rule = (e: Dot2, once: Once): Expr => dotRule(e.acc, once(e.a), once(e.b), [0, 1]);
 
 /** The upper half of a product through the dtype of twice the width; 64-bit ones through their four half products. */
 export function mulhiRule(a: Expr, b: Expr, once: Once): Expr | undefined {

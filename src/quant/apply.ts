@@ -1,0 +1,241 @@
+/** Rewrites a graph by its plan and the ranges of its values. */
+import { GraphBuilder } from "../ir/builder.ts";
+import { input, type Graph, type Node, type Value } from "../ir/graph.ts";
+import { evaluateOp } from "../ops/evaluate.ts";
+import { inferOp } from "../passes/pass.ts";
+import { floats } from "../passes/constants.ts";
+import { staticShape } from "../tensor/dim.ts";
+import { tensor, type Tensor } from "../tensor/tensor.ts";
+import { must } from "../util/errors.ts";
+import type { Plan, Unit } from "./plan.ts";
+import { joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
+
+/** Ranges by the names of observed values. */
+export type Ranges = ReadonlyMap<string, Range>;
+
+/** The range of everything that shares a scale. */
+export function sharedRanges(plan: Plan, ranges: Ranges): ReadonlyMap<Value, Range> {
+  const members = new Map<Value, Range[]>();
+  for (const value of plan.observed) {
+    const range = ranges.get(value.name);
+    const of = must(plan.scaleOf.get(value), `scale of ${value.name}`);
+    if (range) members.set(of, [...(members.get(of) ?? []), range]);
+  }
+  return new Map([...members].map(([of, list]) => [of, joinRanges(list)]));
+}
+
+/** The range of bytes that clip(0, limit) leaves when its limit is reached before the last byte. */
+const reaches = (limit: number, { scale, zeroPoint }: Scale): boolean => limit / scale + zeroPoint < 254.5;
+
+class Applier {
+  readonly #plan: Plan;
+  readonly #shared: ReadonlyMap<Value, Range>;
+  readonly #builder: GraphBuilder;
+  /** The new graph's values for the old one's, as floats and as bytes. */
+  readonly #floats = new Map<Value, Value>();
+  readonly #bytes = new Map<Value, Value>();
+  readonly #constants = new Map<string, Value>();
+
+  constructor(plan: Plan, ranges: Ranges) {
+    this.#plan = plan;
+    this.#shared = sharedRanges(plan, ranges);
+    this.#builder = new GraphBuilder(plan.graph.name, inferOp);
+  }
+
+  run(): Graph {
+    const { graph, units } = this.#plan;
+    for (const v of graph.inputs) this.#floats.set(v, this.#builder.input(v.name, v.dtype, v.shape));
+    for (const node of graph.nodes) {
+      const unit = units.get(node);
+      if (unit === undefined) this.#float(node);
+      else if (unit.node === node) this.#unit(unit);
+    }
+    for (const v of graph.outputs) this.#builder.output(this.#asFloat(v), v.name);
+    return this.#builder.finish();
+  }
+
+  #scale(v: Value): Scale {
+    const shared = this.#plan.scaleOf.get(v);
+    return scaleFor((shared && this.#shared.get(shared)) ?? { min: 0, max: 0 });
+  }
+
+  #constant(t: Tensor): Value {
+    const key = `${t.type}:${Array.from(t.data as ArrayLike<number>).join()}`;
+    const known = this.#constants.get(key);
+    if (known) return known;
+    const value = this.#builder.constant(t, `q${this.#constants.size}`);
+    this.#constants.set(key, value);
+    return value;
+  }
+
+  readonly #byte = (x: number): Value => this.#constant(tensor("uint8", [1], Uint8Array.of(x)));
+  readonly #int = (x: number): Value => this.#constant(tensor("int32", [1], Int32Array.of(x)));
+  readonly #real = (x: number): Value => this.#constant(tensor("float32", [1], Float32Array.of(x)));
+
+  /** The value as floats: itself, or made from its bytes. */
+  #asFloat(v: Value): Value {
+    const known = v.data ? v : this.#floats.get(v);
+    if (known) return known;
+    const { scale, zeroPoint } = this.#scale(v);
+    const bytes = must(this.#bytes.get(v), `bytes of ${v.name}`);
+    const made = this.#builder.op("dequantize", [bytes, this.#real(scale), this.#byte(zeroPoint)], {}, { name: v.name, origin: [] });
+    this.#floats.set(v, made);
+    return made;
+  }
+
+  /** The value as bytes: itself, or made from its floats. */
+  #asBytes(v: Value): Value {
+    const known = this.#bytes.get(v);
+    if (known) return known;
+    const { scale, zeroPoint } = this.#scale(v);
+    const operands = [must(this.#floats.get(v), `floats of ${v.name}`), this.#real(1 / scale), this.#byte(zeroPoint)];
+    const made = this.#builder.op("quantize", operands, {}, { name: `${v.name}:uint8`, origin: [] });
+    this.#bytes.set(v, made);
+    return made;
+  }
+
+  #float(node: Node): void {
+    const inputs = node.inputs.map((v) => v && this.#asFloat(v));
+    const outputs = this.#builder.ops(node.op, inputs, node.attrs, {
+      name: node.name,
+      outputNames: node.outputs.map((v) => v.name),
+      origin: node.origin,
+      outputs: node.outputs.length,
+    });
+    node.outputs.forEach((v, i) => this.#floats.set(v, must(outputs[i], "output")));
+  }
+
+  #unit(unit: Unit): void {
+    const { kind, result } = unit;
+    if (kind === "conv") this.#conv(unit);
+    else if (kind === "add") this.#bytes.set(result, this.#limited(unit, this.#add(unit)));
+    else if (kind === "move") this.#move(unit);
+    else this.#table(unit);
+  }
+
+  #options(
+    unit: Unit,
+    result: Value,
+  ): { readonly name: string; readonly outputNames: readonly string[]; readonly origin: readonly string[] } {
+    const { node, activation } = unit;
+    return { name: node.name, outputNames: [result.name], origin: [...node.origin, ...(activation?.origin ?? [])] };
+  }
+
+  #conv(unit: Unit): void {
+    const { node, result, activation } = unit;
+    const w = must(input(node, 1).data, "weights");
+    const bias = floats(node.inputs[2]);
+    const x = this.#asBytes(input(node, 0));
+    const { scale: xScale, zeroPoint: xZero } = this.#scale(input(node, 0));
+    const { data, scales } = quantizeWeights(w, bias, xScale);
+    const channels = scales.length;
+    const toFloat = !this.#plan.scaleOf.has(result);
+    const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.#scale(result);
+    const m = Float32Array.from(scales, (s) => (xScale * s) / y.scale);
+    const sums = Int32Array.from(scales, (s, c) => roundEven((bias?.[c] ?? 0) / (xScale * s)));
+    const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
+    const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));
+    const operands = [
+      x,
+      this.#builder.constant(tensor("int8", w.dims, data), input(node, 1).name),
+      this.#byte(xZero),
+      vector("int32", sums),
+      vector("float32", m),
+      this.#byte(y.zeroPoint),
+      slopes &&
+        vector(
+          "float32",
+          m.map((v, c) => v * (slopes[c] ?? 0)),
+        ),
+    ];
+    const attrs = { ...node.attrs, to: toFloat ? "float32" : "uint8" };
+    const made = this.#builder.op("quantizedConv", operands, attrs, this.#options(unit, result));
+    if (toFloat) this.#floats.set(result, this.#limitedFloat(unit, made));
+    else this.#bytes.set(result, this.#limited(unit, made, slopes !== undefined));
+  }
+
+  /** What an absorbed activation still asks for when the scale alone does not cut there: zero below zero, and clip's upper end. */
+  #limited(unit: Unit, value: Value, negative = false): Value {
+    const { activation, result } = unit;
+    const scale = this.#scale(result);
+    const low = activation !== undefined && !negative && scale.zeroPoint > 0 && (activation.op === "relu" || activation.op === "clip");
+    const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
+    const high = reaches(limit, scale);
+    if (!low && !high) return value;
+    const top = high ? Math.round(limit / scale.scale) + scale.zeroPoint : 255;
+    const table = Uint8Array.from({ length: 256 }, (_, i) => Math.min(top, low ? Math.max(i, scale.zeroPoint) : i));
+    return this.#builder.op(
+      "quantizedTable",
+      [value, this.#constant(tensor("uint8", [256], table))],
+      {},
+      { name: `${result.name}:limited`, origin: [] },
+    );
+  }
+
+  #limitedFloat({ activation }: Unit, value: Value): Value {
+    const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
+    return limit === Infinity ? value : this.#builder.op("clip", [value], { max: limit }, { name: `${value.name}:limited`, origin: [] });
+  }
+
+  #add(unit: Unit): Value {
+    const { node, result } = unit;
+    const [a, b] = [input(node, 0), input(node, 1)];
+    const [x, y, z] = [this.#scale(a), this.#scale(b), this.#scale(result)];
+    const unitScale = Math.max(x.scale, y.scale) / FACTOR;
+    const factor = (s: Scale): Value => this.#int(roundEven(s.scale / unitScale));
+    const operands = [
+      this.#asBytes(a),
+      this.#asBytes(b),
+      this.#byte(x.zeroPoint),
+      factor(x),
+      this.#byte(y.zeroPoint),
+      factor(y),
+      this.#real(unitScale / z.scale),
+      this.#byte(z.zeroPoint),
+    ];
+    return this.#builder.op("quantizedAdd", operands, {}, this.#options(unit, result));
+  }
+
+  #move(unit: Unit): void {
+    const { node, result } = unit;
+    const moved = new Set(unit.operands);
+    const inputs = node.inputs.map((v) => v && (moved.has(v) ? this.#asBytes(v) : this.#asFloat(v)));
+    this.#bytes.set(result, this.#builder.op(node.op, inputs, node.attrs, this.#options(unit, result)));
+  }
+
+  #table(unit: Unit): void {
+    const { node, result } = unit;
+    const x = input(node, 0);
+    const [from, to] = [this.#scale(x), this.#scale(result)];
+    if (node.op === "relu" && to.zeroPoint === 0) {
+      const operands = [this.#asBytes(x), this.#byte(from.zeroPoint), this.#real(from.scale / to.scale), this.#byte(to.zeroPoint)];
+      this.#bytes.set(result, this.#builder.op("rescale", operands, {}, this.#options(unit, result)));
+      return;
+    }
+    const reals = Float32Array.from({ length: 256 }, (_, i) => from.scale * (i - from.zeroPoint));
+    const [values] = evaluateOp(node.op, [tensor("float32", [256], reals)], node.attrs);
+    const byte = (v: number): number => Math.max(0, Math.min(255, roundEven(v / to.scale) + to.zeroPoint));
+    const table = Uint8Array.from(must(values, "values").data as Float32Array, (v) => byte(v));
+    const operands = [this.#asBytes(x), this.#constant(tensor("uint8", [256], table))];
+    this.#bytes.set(result, this.#builder.op("quantizedTable", operands, {}, this.#options(unit, result)));
+  }
+}
+
+/** The larger scale of a sum as an integer: sums of two such products are below 2^24, where float32 is exact. */
+const FACTOR = 2 ** 14;
+
+/** What negative sums are multiplied by besides, for each channel; undefined when nothing, or when the byte's lower end does it. */
+function negativeSlopes(activation: Node | undefined, channels: number, explicit: boolean): Float32Array | undefined {
+  if (!activation) return undefined;
+  const all = (slope: number): Float32Array => new Float32Array(channels).fill(slope);
+  if (activation.op === "relu" || activation.op === "clip") return explicit ? all(0) : undefined;
+  if (activation.op === "leakyRelu") return all(Number(activation.attrs["alpha"] ?? 0.01));
+  const slopes = must(floats(activation.inputs[1]), "slopes");
+  return slopes.length === 1 ? all(slopes[0] ?? 0) : slopes;
+}
+
+/** The graph in int8 where the plan says so. Its inputs, outputs and their names are those of the float graph. */
+export function applyInt8(plan: Plan, ranges: Ranges): Graph {
+  plan.graph.inputs.forEach((v) => staticShape(v.shape, `the input ${v.name}`));
+  return new Applier(plan, ranges).run();
+}

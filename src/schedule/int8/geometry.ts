@@ -1,0 +1,44 @@
+/** Sizes of a quantised convolution, and how its input is laid out for the dot products. */
+import type { Machine } from "../../loop/machine.ts";
+import { geometryOf, type Geometry } from "../conv-geometry.ts";
+import type { Lowering } from "../lowering.ts";
+import type { Int8Match } from "./match.ts";
+
+/** Input channels of one dot product: two of int16, or four bytes where the machine multiplies u8 with s8. */
+export const groupOf = (machine: Machine): 2 | 4 => (machine.dot4 === true ? 4 : 2);
+
+export interface Int8Geometry extends Geometry {
+  readonly group: 2 | 4;
+  /** Input channels that lie together. */
+  readonly inner: number;
+  /** Runs of `inner` input channels. */
+  readonly runs: number;
+  /** Columns of a staged row, padding included. */
+  readonly stagedColumns: number;
+  /** Staged rows of the whole image. */
+  readonly stagedRows: number;
+}
+
+export function int8Geometry(l: Lowering, { conv }: Int8Match): Int8Geometry {
+  const g = geometryOf(l, conv);
+  const group = groupOf(l.machine);
+  const { layout } = l.place(conv.x);
+  const inner = layout.kind === "blocked" ? layout.block : Math.ceil(g.inputChannels / group) * group;
+  const reach = (outputs: number, kernel: number, axis: 0 | 1): number =>
+    (outputs - 1) * conv.strides[axis] + (kernel - 1) * conv.dilations[axis] + 1;
+  return {
+    ...g,
+    group,
+    inner,
+    runs: Math.ceil(g.inputChannels / inner),
+    stagedColumns: reach(g.columns, g.kernelColumns, 1),
+    stagedRows: reach(g.rows, g.kernelRows, 0),
+  };
+}
+
+/** Output channel blocks and pixels of a register tile: accumulators, weights, one input and one product must fit. */
+export function int8Tile(machine: Machine, channelBlocks: number): { readonly blocks: number; readonly pixels: number } {
+  const blocks = Math.min(2, channelBlocks);
+  const spare = blocks + (machine.dot4 === true ? 1 : 2);
+  return { blocks, pixels: Math.min(Math.floor((machine.registers - spare) / blocks), machine.registers > 16 ? 7 : 12) };
+}

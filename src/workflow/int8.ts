@@ -1,0 +1,109 @@
+/** What turns a float build into an int8 one: a calibration table, made or read, and the rewriting that it allows. */
+import { stat } from "node:fs/promises";
+import type { Graph } from "../ir/graph.ts";
+import { isImageName } from "../data/node/source.ts";
+import { applyInt8 } from "../quant/apply.ts";
+import { equalise } from "../quant/equalise.ts";
+import { foreignFormat, readForeign } from "../quant/interchange.ts";
+import { planInt8, type Plan } from "../quant/plan.ts";
+import { readTable, type CalibrationTable } from "../quant/table.ts";
+import { HoneError, locate, type Problem } from "../util/errors.ts";
+import { prepare, type BuildModelOptions } from "./build.ts";
+import { calibrateModel, DEFAULT_METHOD, optimisedGraph, type Method } from "./calibrate.ts";
+import { readBounded, readModelFile } from "./model-file.ts";
+
+export interface Int8Options extends BuildModelOptions {
+  /** A folder of photos, a photo, or a calibration table. */
+  readonly calib: string;
+  /** How ranges are chosen when the table is to be made. */
+  readonly method?: Method | undefined;
+}
+
+/** A layer that was left in float32. */
+export interface FloatLayer {
+  readonly layer: string;
+  readonly why: string;
+}
+
+export interface Int8 {
+  readonly table: CalibrationTable;
+  /** Photos that the table was made from now; none when it was read. */
+  readonly photos: number;
+  readonly skipped: readonly Problem[];
+  readonly rewrite: (graph: Graph) => Graph;
+  /** Convolutions and matrix products of the graphs that were rewritten: how many are int8, and which are not. */
+  readonly layers: () => { readonly int8: number; readonly float: readonly FloatLayer[] };
+}
+
+const MAX_TABLE_BYTES = 2 ** 28;
+
+interface TableSource {
+  readonly table: CalibrationTable;
+  readonly photos: number;
+  readonly skipped: readonly Problem[];
+}
+
+async function tableFor(model: string, options: Int8Options): Promise<TableSource> {
+  const { calib, signal } = options;
+  const isFile = await stat(calib).then(
+    (s) => s.isFile(),
+    () => false,
+  );
+  if (!isFile || isImageName(calib)) return calibrateModel(model, { ...options, images: calib, method: options.method ?? DEFAULT_METHOD });
+  if (options.method !== undefined)
+    throw new HoneError("usage", "--method chooses ranges from photos, but --calib names a table, whose ranges are chosen");
+  const text = new TextDecoder().decode(await readBounded(calib, MAX_TABLE_BYTES, signal));
+  return { table: await readAnyTable(text, model, options), photos: 0, skipped: [] };
+}
+
+/** A table of hone, which must be this model's, or of another tool, which says of no model that it is its own. */
+async function readAnyTable(text: string, model: string, options: Int8Options): Promise<CalibrationTable> {
+  const { calib, signal } = options;
+  try {
+    const format = foreignFormat(text);
+    if (format === undefined) {
+      const table = readTable(text);
+      const { sha256 } = await readModelFile(model, signal);
+      if (table.model === sha256) return table;
+      const [theirs, ours] = [table.model, sha256].map((hash) => hash.slice(0, 12));
+      throw new HoneError("quant.table", `the table was made for another model (its hash begins with ${theirs}, this one's with ${ours})`, {
+        hint: `Make one for it: hone calibrate ${model} --images DIR -o ${calib}`,
+      });
+    }
+    const prepared = await prepare(model, options);
+    const ranges = readForeign(format, text, planInt8(optimisedGraph(prepared)));
+    return { model: prepared.model.sha256, method: `table of ${format}`, samples: [], ranges };
+  } catch (error) {
+    throw locate(error, { file: calib });
+  }
+}
+
+/** Every value that the plan quantises must have a range. */
+function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
+  const missing = plan.observed.filter((v) => !table.ranges.has(v.name));
+  const [first] = missing;
+  if (first === undefined) return;
+  throw new HoneError(
+    "quant.table",
+    `the table has no range for ${missing.length} of the ${plan.observed.length} values that need one, such as ${first.name}`,
+    {
+      at: { file: from },
+      hint: "It was made by another version of hone or for other input shapes: make it again with the same --shape.",
+    },
+  );
+}
+
+/** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */
+export async function int8For(model: string, options: Int8Options): Promise<Int8> {
+  const { table, photos, skipped } = await tableFor(model, options);
+  const float = new Map<string, string>();
+  let int8 = 0;
+  const rewrite = (graph: Graph): Graph => {
+    const plan = planInt8(equalise(graph, table.factors ?? new Map()), { float: table.float });
+    checkRanges(plan, table, options.calib);
+    int8 = new Set([...plan.units.values()].filter((u) => u.kind === "conv")).size;
+    for (const [node, why] of plan.refused) float.set(node.origin.join(", ") || node.name, why);
+    return applyInt8(plan, table.ranges);
+  };
+  return { table, photos, skipped, rewrite, layers: () => ({ int8, float: [...float].map(([layer, why]) => ({ layer, why })) }) };
+}
