@@ -8,6 +8,7 @@ import type { Artifact, BuildRequest, BuildResult, Source, Stage, StageOptions }
 import { findCompiler, type Compiler, type FindOptions } from "./compiler.ts";
 import { runProcess } from "./process.ts";
 import { makeFolder } from "../util/node/folder.ts";
+import { asUnwritable, isFull, unwritable } from "../util/node/unwritable.ts";
 
 export interface ToolchainOptions extends FindOptions {
   /** Where artifacts are kept; the default is `toolchain` in the user's cache. */
@@ -26,6 +27,7 @@ interface Input {
 /** Part of every cache key: change it when the commands below change. */
 const RECIPE = "hone-toolchain-1";
 const MINUTES = 60_000;
+const CACHE_HINT = "Make room for compiled files, or set HONE_CACHE to a folder on another disk.";
 
 /**
  * Drives a C compiler through its stages, .c → .i → .s → .o → .a, .so or executable, each cached by the content it depends
@@ -54,8 +56,16 @@ export class Toolchain {
     return new Toolchain(compiler, cache, options.timeoutMs ?? 10 * MINUTES);
   }
 
-  /** Takes sources through the stages as far as `emit`, several at a time. */
+  /** Takes sources through the stages as far as `emit`, several at a time. Throws also `file.unwritable`: the cache is full. */
   async build(request: BuildRequest): Promise<BuildResult> {
+    try {
+      return await this.#build(request);
+    } catch (error) {
+      throw asUnwritable(error, this.cache, CACHE_HINT);
+    }
+  }
+
+  async #build(request: BuildRequest): Promise<BuildResult> {
     const { emit, sources, headers = [] } = request;
     let done = 0;
     const perSource = await Promise.all(
@@ -221,6 +231,7 @@ export class Toolchain {
   ): Promise<HoneError> {
     if (result.missing)
       return new HoneError("toolchain.missing", `${program} cannot be run`, { hint: "Install a C compiler with its binutils." });
+    if (isFull(`${result.why} ${result.stderr}`)) return unwritable(new Error(`${program} ${result.why}`), this.cache, CACHE_HINT);
     const keep = join(this.cache, "failed");
     const first = inputs[0];
     const kept = first === undefined ? keep : join(keep, first.name);

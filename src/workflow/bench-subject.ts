@@ -9,11 +9,14 @@ import { readOnnx } from "../formats/onnx/read.ts";
 import { writeOnnx } from "../formats/onnx/write.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
 import { HoneError, must } from "../util/errors.ts";
+import { unwritable } from "../util/node/unwritable.ts";
 import { buildModel, type BuildModelOptions } from "./build.ts";
 import type { FeedInput } from "./feeds.ts";
 import { countMacs } from "./macs.ts";
 import { baseName, importFile, readBounded, readModelFile, type ModelFile } from "./model-file.ts";
 import { bindProfile } from "./shapes.ts";
+
+const TEMPORARY_HINT = "Make room in the temporary folder, or name another with TMPDIR.";
 
 /** A folder for the files of one bench. */
 export class Workspace {
@@ -24,13 +27,21 @@ export class Workspace {
   }
 
   static async open(): Promise<Workspace> {
-    return new Workspace(await mkdtemp(join(tmpdir(), "hone-bench-")));
+    try {
+      return new Workspace(await mkdtemp(join(tmpdir(), "hone-bench-")));
+    } catch (cause) {
+      throw unwritable(cause, tmpdir(), TEMPORARY_HINT);
+    }
   }
 
   async write(name: string, bytes: Uint8Array): Promise<string> {
     const path = join(this.folder, name);
-    await writeFile(path, bytes);
-    return path;
+    try {
+      await writeFile(path, bytes);
+      return path;
+    } catch (cause) {
+      throw unwritable(cause, path, TEMPORARY_HINT);
+    }
   }
 
   async close(): Promise<void> {

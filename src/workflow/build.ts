@@ -1,5 +1,5 @@
 /** From a model file to an engine file. */
-import { copyFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEngine, type BuildTarget, type EngineBuild } from "../compiler/node/build.ts";
 import { WEIGHTS_SECTION } from "../engine/format.ts";
@@ -12,7 +12,9 @@ import { HoneError, locate, must } from "../util/errors.ts";
 import { given, type JobOptions } from "./events.ts";
 import { baseName, importFile, readModelFile, type ModelFile } from "./model-file.ts";
 import { writeOutput } from "./output-file.ts";
+import { writeWhole } from "../util/node/cache.ts";
 import { makeFolder } from "../util/node/folder.ts";
+import { unwritable } from "../util/node/unwritable.ts";
 import { chooseRecipe, signatureOf } from "./recipe.ts";
 import { bindProfile, parseProfiles } from "./shapes.ts";
 
@@ -179,7 +181,7 @@ async function keepStages(build: EngineBuild, folder: string, only: Emit | undef
     await makeFolder(folder);
     for (const { name, stage, path } of wanted) {
       const file = join(folder, `${name}.${stage}`);
-      await copyFile(path, file);
+      await writeWhole(file, await readFile(path), 0o666);
       files.push(file);
     }
     const beside: readonly (readonly [string, string | Uint8Array])[] = [
@@ -191,7 +193,7 @@ async function keepStages(build: EngineBuild, folder: string, only: Emit | undef
       [`${WEIGHTS_SECTION}.bin`, build.compiled.weights],
     ];
     for (const [name, content] of beside) {
-      await writeFile(join(folder, name), content);
+      await writeWhole(join(folder, name), content, 0o666);
       files.push(join(folder, name));
     }
   } catch (cause) {
@@ -238,15 +240,19 @@ class Dumps {
       compiled.programs.forEach((p, i) => this.#texts.push([`profile-${i}.loop`, p.calls.map((c) => funcText(c.func)).join("\n")]));
     }
     if (this.#kinds.has("source")) modules.forEach((m) => this.#texts.push([`engine.${m.machine.name}.wat`, m.text()]));
-    for (const [name, text] of this.#texts) {
-      await writeFile(join(this.#folder, name), text);
-      this.files.push(join(this.#folder, name));
-    }
     const stages = [...(this.#kinds.has("source") ? ["c"] : []), ...(this.#kinds.has("asm") ? ["s"] : [])];
-    for (const { name, stage, path } of artifacts.filter((a) => stages.includes(a.stage))) {
-      const file = join(this.#folder, `${name}.${stage}`);
-      await copyFile(path, file);
-      this.files.push(file);
+    const copies = artifacts.filter((a) => stages.includes(a.stage));
+    try {
+      for (const [name, text] of this.#texts) await this.#write(name, text);
+      for (const { name, stage, path } of copies) await this.#write(`${name}.${stage}`, await readFile(path));
+    } catch (cause) {
+      throw unwritable(cause, this.#folder, "Make room for the dumps, or ask for fewer.");
     }
+  }
+
+  async #write(name: string, content: string | Uint8Array): Promise<void> {
+    const file = join(this.#folder, name);
+    await writeWhole(file, content, 0o666);
+    this.files.push(file);
   }
 }

@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { HONE_VERSION } from "../compiler/version.ts";
 import { findCompiler } from "../toolchain/compiler.ts";
 import { HoneError } from "../util/errors.ts";
+import { asUnwritable } from "../util/node/unwritable.ts";
 import { cacheFolder, markUsed, pruneUnused, writeWhole } from "../util/node/cache.ts";
 import { Session } from "../runtime/node/session.ts";
 import { buildModel } from "./build.ts";
@@ -48,7 +49,9 @@ export async function detectorEngine(options: JobOptions = {}): Promise<string> 
   await pruneUnused(folder);
   options.onEvent?.({ kind: "step", text: "building the face detector, once" });
   const { engine } = await buildModel(model, options);
-  await writeWhole(path, engine, 0o600);
+  await writeWhole(path, engine, 0o600).catch((error: unknown) => {
+    throw asUnwritable(error, path, "Make room for the detector's engine, or set HONE_CACHE to a folder on another disk.");
+  });
   return path;
 }
 

@@ -99,9 +99,16 @@ export interface ProtocolDifference {
 /** Reads both files and evaluates. @throws HoneError file.*, annotations.invalid, metrics.invalid, usage */
 export async function evaluateFiles(request: EvaluateRequest): Promise<Evaluation> {
   const annotations = typeof request.annotations === "string" ? [request.annotations] : request.annotations;
+  const { signal } = request;
   const truth = await loadGroundTruths(annotations, request);
+  checkAborted(signal);
   const found = await loadDetections(request.detections, truth);
+  checkAborted(signal);
   return evaluateDetections(truth, found, request);
+}
+
+function checkAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new HoneError("aborted", "the evaluation was aborted", { cause: signal.reason });
 }
 
 /** Evaluates what was read. @throws HoneError metrics.invalid, usage */

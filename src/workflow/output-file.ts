@@ -4,6 +4,9 @@ import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promi
 import { basename, dirname, join } from "node:path";
 import { HoneError } from "../util/errors.ts";
 import { makeFolder } from "../util/node/folder.ts";
+import { unwritable } from "../util/node/unwritable.ts";
+
+const HINT = "Choose another path with -o, or make room.";
 
 /** A reserved output. Either `commit` or `discard` must be called. */
 export class OutputFile {
@@ -27,19 +30,34 @@ export class OutputFile {
       const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomUUID()}.tmp`);
       return new OutputFile(path, target, temporary, await open(temporary, "wx"));
     } catch (cause) {
-      throw unwritable(path, cause);
+      throw unwritable(cause, path, HINT);
+    }
+  }
+
+  /** Writes the bytes where nobody looks yet. */
+  async write(bytes: Uint8Array | string): Promise<void> {
+    try {
+      await this.#file.writeFile(bytes);
+      await this.#file.close();
+    } catch (cause) {
+      await this.discard();
+      throw unwritable(cause, this.path, HINT);
+    }
+  }
+
+  /** Lets what was written appear. */
+  async publish(): Promise<void> {
+    try {
+      await rename(this.#temporary, this.#target);
+    } catch (cause) {
+      await this.discard();
+      throw unwritable(cause, this.path, HINT);
     }
   }
 
   async commit(bytes: Uint8Array | string): Promise<void> {
-    try {
-      await this.#file.writeFile(bytes);
-      await this.#file.close();
-      await rename(this.#temporary, this.#target);
-    } catch (cause) {
-      await this.discard();
-      throw unwritable(this.path, cause);
-    }
+    await this.write(bytes);
+    await this.publish();
   }
 
   /** May be called again, and after `commit`, when it does nothing. */
@@ -59,6 +77,21 @@ export async function writeOutput<T>(path: string, make: (write: (bytes: Uint8Ar
   }
 }
 
+/** Writes several files: none appears before all are written. */
+export async function writeOutputs(files: readonly { readonly path: string; readonly bytes: Uint8Array | string }[]): Promise<void> {
+  const outputs: OutputFile[] = [];
+  try {
+    for (const { path, bytes } of files) {
+      const output = await OutputFile.reserve(path);
+      outputs.push(output);
+      await output.write(bytes);
+    }
+    for (const output of outputs) await output.publish();
+  } finally {
+    for (const output of outputs) await output.discard();
+  }
+}
+
 /** Where a link leads; a device or a folder is no place for a file that is renamed into it. */
 async function realTarget(path: string): Promise<string> {
   const target = await realpath(path).catch(() => path);
@@ -68,14 +101,4 @@ async function realTarget(path: string): Promise<string> {
     throw new HoneError("file.unwritable", "it is not a regular file", { at: { file: path }, hint: "Choose another path with -o." });
   }
   return target;
-}
-
-function unwritable(path: string, cause: unknown): HoneError {
-  if (cause instanceof HoneError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new HoneError("file.unwritable", `the output cannot be written: ${reason}`, {
-    at: { file: path },
-    hint: "Choose another path with -o, or make room.",
-    cause,
-  });
 }

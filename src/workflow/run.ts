@@ -10,7 +10,7 @@ import { parseRecipe } from "../vision/recipes.ts";
 import { given, type JobOptions } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { writeNpy } from "./npy.ts";
-import { writeOutput } from "./output-file.ts";
+import { writeOutputs } from "./output-file.ts";
 import { makeFolder } from "../util/node/folder.ts";
 import { loadRecipe, signatureOfProfile } from "./recipe.ts";
 import type { Recipe } from "../engine/recipe.ts";
@@ -74,11 +74,16 @@ export async function runFile(path: string, options: RunFileOptions): Promise<Ru
     const began = performance.now();
     const results = await session.run(feeds, { signal });
     const milliseconds = performance.now() - began;
-    const outputs: OutputSummary[] = [];
     const files = fileNames(session.outputNames);
-    for (const [i, name] of session.outputNames.entries()) {
-      outputs.push(await keep(name, must(results[name], name), options.outputFolder, files[i] ?? name));
-    }
+    const { outputFolder } = options;
+    const outputs = session.outputNames.map((name, i): OutputSummary => {
+      const t = must(results[name], name);
+      const file = outputFolder === undefined ? {} : { file: join(outputFolder, `${files[i] ?? name}.npy`) };
+      return { name, type: t.type, dims: t.dims, ...statistics(t), ...file };
+    });
+    await writeOutputs(
+      outputs.flatMap(({ name, file }) => (file === undefined ? [] : [{ path: file, bytes: writeNpy(must(results[name], name)) }])),
+    );
     return { engine: path, target: session.info.target, feeds: label, milliseconds, outputs };
   } finally {
     await session.close();
@@ -94,17 +99,6 @@ function fileNames(outputs: readonly string[]): readonly string[] {
     taken.add(free.toLowerCase());
     return free;
   });
-}
-
-async function keep(name: string, t: Tensor, folder: string | undefined, fileName: string): Promise<OutputSummary> {
-  const summary = { name, type: t.type, dims: t.dims, ...statistics(t) };
-  if (folder === undefined) return summary;
-  await makeFolder(folder).catch((cause: unknown) => {
-    throw new HoneError("file.unwritable", "the folder for outputs cannot be made", { at: { file: folder }, cause });
-  });
-  const file = join(folder, `${fileName}.npy`);
-  await writeOutput(file, (write) => write(writeNpy(t)));
-  return { ...summary, file };
 }
 
 function statistics({ type, data }: Tensor): Pick<OutputSummary, "min" | "max" | "mean" | "notFinite"> {

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
@@ -6,6 +9,7 @@ import { contactSheet } from "./contact-sheet.ts";
 import { difference, INCOMPARABLE } from "./difference.ts";
 import { imageFeeds, randomFeeds, type FeedInput } from "./feeds.ts";
 import { readNpy, writeNpy } from "./npy.ts";
+import { writeOutputs } from "./output-file.ts";
 import { chooseRecipe } from "./recipe.ts";
 import { parseProfiles } from "./shapes.ts";
 import { makeImage } from "../data/image.ts";
@@ -139,4 +143,14 @@ test("a contact sheet has every picture in its cell", () => {
   const pixel = (x: number, y: number): number[] => [...sheet.data.subarray((y * sheet.width + x) * 3, (y * sheet.width + x) * 3 + 3)];
   expect(pixel(12 + 240, 12 + 372 + 180)).toEqual([200, 0, 0]);
   expect(pixel(12 + 492 + 240, 12 + 372 + 180)).toEqual([24, 27, 31]);
+});
+
+test("of several outputs none appears before all are written", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hone-outputs-"));
+  mkdirSync(join(folder, "taken"));
+  const files = ["first", "taken", "last"].map((name) => ({ path: join(folder, name), bytes: name }));
+  await expect(writeOutputs(files)).rejects.toMatchObject({ code: "file.unwritable" });
+  expect(readdirSync(folder)).toEqual(["taken"]);
+  await writeOutputs(files.filter((f) => !f.path.endsWith("taken")));
+  expect(readdirSync(folder).sort()).toEqual(["first", "last", "taken"]);
 });

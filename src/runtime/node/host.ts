@@ -96,7 +96,7 @@ export function hashOf(bytes: Uint8Array): string {
 
 /** Whether another folder could do better: this one is full, cannot be written, or may not hold code. */
 export function isRefusedFolder(error: unknown): boolean {
-  if (error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO)$/.test(String(error.code))) return true;
+  if (error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT|EFBIG|EROFS|EACCES|EPERM|EIO)$/.test(String(error.code))) return true;
   return /failed to map segment|operation not permitted|permission denied|noexec/i.test(messageOf(error));
 }
 
