@@ -11,7 +11,6 @@ import { given, type JobOptions } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { writeNpy } from "./npy.ts";
 import { writeOutputs } from "./output-file.ts";
-import { makeFolder } from "../util/node/folder.ts";
 import { loadRecipe, signatureOfProfile } from "./recipe.ts";
 import type { Recipe } from "../engine/recipe.ts";
 

@@ -1,0 +1,107 @@
+/** The C program that runs an engine's kernels under a checker: as they are called in an engine, and then each with only its own memory in sight. */
+import type { Program } from "../../src/compiler/program.ts";
+import { printEngine, type CCall, type CEngine, type CPointer } from "../../src/targets/c/engine.ts";
+import { memoryType } from "../../src/targets/c/types.ts";
+import { DTYPES, type DType } from "../../src/tensor/dtype.ts";
+
+export interface CheckedProgram {
+  readonly engine: CEngine;
+  readonly main: string;
+}
+
+/** How each checker hides memory: poison of AddressSanitizer, or valgrind's requests. */
+const HEAD = `#include "engine.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN 1
+#endif
+#endif
+#ifdef ASAN
+#include <sanitizer/asan_interface.h>
+#define HIDE(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define SHOW(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#define UNDEFINED(p, n) 0
+#else
+#include <valgrind/memcheck.h>
+#define HIDE(p, n) VALGRIND_MAKE_MEM_NOACCESS(p, n)
+#define SHOW(p, n) VALGRIND_MAKE_MEM_DEFINED(p, n)
+#define UNDEFINED(p, n) (VALGRIND_CHECK_MEM_IS_DEFINED(p, n) != 0)
+#endif
+
+/* Aligned as an element is and no more, as a view into another array may be. */
+static void* tight(size_t bytes, size_t element) { return (char*)malloc(bytes + element) + element; }
+/* As an engine's manifest promises. */
+static void* aligned(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64 + 64); }
+static void fill(float* x, size_t n) {
+  unsigned s = 1;
+  for (size_t i = 0; i < n; i++) { s = s * 1664525u + 1013904223u; x[i] = (float)(s >> 8) / 8388608.0f - 1.0f; }
+}
+`;
+
+const bytesOf = (dtype: DType, dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1) * DTYPES[dtype].bytes;
+
+/** Prints everything for the first profile. The program's arguments: the file of weights. Exit code 3: the two runs differ. */
+export function checkedProgram(program: Program, calls: readonly CCall[], weightsBytes: number): CheckedProgram {
+  const engine = printEngine([{ calls }]);
+  const { inputs, outputs } = program.graph;
+  const sizes = (values: typeof inputs, shapes: readonly (readonly number[])[]): [number, DType][] =>
+    values.map((v, i) => [bytesOf(v.dtype, shapes[i] ?? []), v.dtype]);
+  const ins = sizes(inputs, program.inputs);
+  const outs = sizes(outputs, program.outputs);
+  const names = engine.names[0] ?? [];
+  const prototypes = new Map(
+    calls.map(({ func }, i) => [names[i], `void ${names[i] ?? ""}(${func.params.map((b) => `${memoryType(b.dtype)}*`).join(", ")});`]),
+  );
+  const lines = [
+    HEAD,
+    // Their own prototypes say const; a pointer is passed the same way.
+    ...prototypes.values(),
+    "static uint8_t *weights, *arena;\nstatic void *in[64], *out[64], *again[64];",
+    oneByOne(calls, names, program.arenaBytes, weightsBytes),
+    "int main(int argc, char** argv) {",
+    `  weights = aligned(${weightsBytes}); arena = aligned(${program.arenaBytes});`,
+    '  FILE* file = argc > 1 ? fopen(argv[1], "rb") : 0;',
+    `  if (!file || fread(weights, 1, ${weightsBytes}, file) != ${weightsBytes}) return 2;`,
+    "  fclose(file);",
+    ...ins.map(([bytes, dtype], i) => `  in[${i}] = tight(${bytes}, ${DTYPES[dtype].bytes}); memset(in[${i}], 0, ${bytes});`),
+    ...ins.flatMap(([bytes, dtype], i) => (dtype === "float32" ? [`  fill(in[${i}], ${bytes / 4});`] : [])),
+    ...outs.map(([bytes, d], i) => `  out[${i}] = tight(${bytes}, ${DTYPES[d].bytes}); again[${i}] = tight(${bytes}, ${DTYPES[d].bytes});`),
+    `  HIDE(weights + ${weightsBytes}, ${slack(weightsBytes)}); HIDE(arena + ${program.arenaBytes}, ${slack(program.arenaBytes)});`,
+    "  if (hone_run_0(weights, arena, (const void* const*)in, out) != 0) return 2;",
+    ...outs.map(([bytes], i) => `  if (UNDEFINED(out[${i}], ${bytes})) return 4;`),
+    `  SHOW(arena, ${program.arenaBytes}); memset(arena, 255, ${program.arenaBytes});`,
+    "  one_by_one();",
+    ...outs.map(([bytes], i) => `  if (memcmp(out[${i}], again[${i}], ${bytes}) != 0) { puts("output ${i} differs"); return 3; }`),
+    "  return 0;",
+    "}",
+  ];
+  return { engine, main: `${lines.join("\n")}\n` };
+}
+
+const slack = (bytes: number): number => Math.ceil(bytes / 64) * 64 + 64 - bytes;
+
+function placeText(p: CPointer | undefined): string {
+  if (p === undefined) return "0";
+  if ("offset" in p) return `${p.from} + ${p.offset}`;
+  return `${p.from === "input" ? "in" : "again"}[${p.index}]`;
+}
+
+/** Each call sees of arena and weights only what its parameters are. */
+function oneByOne(calls: readonly CCall[], names: readonly string[], arenaBytes: number, weightsBytes: number): string {
+  const lines = calls.flatMap(({ func, pointers }, i) => {
+    const place = (k: number): string => placeText(pointers[k]);
+    const shown = func.params.map((b, k) => `SHOW(${place(k)}, ${b.length * DTYPES[b.dtype].bytes});`);
+    const args = func.params.map((b, k) => `(${memoryType(b.dtype)}*)(${place(k)})`);
+    return [
+      `  HIDE(arena, ${arenaBytes}); HIDE(weights, ${weightsBytes});`,
+      `  ${shown.join(" ")}`,
+      `  ${names[i] ?? ""}(${args.join(", ")});`,
+    ];
+  });
+  return `static void one_by_one(void) {\n${lines.join("\n")}\n  SHOW(arena, ${arenaBytes}); SHOW(weights, ${weightsBytes});\n}`;
+}
