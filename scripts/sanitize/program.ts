@@ -1,6 +1,7 @@
 /** The C program that runs an engine's kernels under a checker: as they are called in an engine, and then each with only its own memory in sight. */
 import type { Program } from "../../src/compiler/program.ts";
-import { printEngine, type CCall, type CEngine, type CPointer } from "../../src/targets/c/engine.ts";
+import type { Pointer } from "../../src/loop/program.ts";
+import { printEngine, type CCall, type CEngine } from "../../src/targets/c/engine.ts";
 import { memoryType } from "../../src/targets/c/types.ts";
 import { DTYPES, type DType } from "../../src/tensor/dtype.ts";
 
@@ -47,7 +48,9 @@ const bytesOf = (dtype: DType, dims: readonly number[]): number => dims.reduce((
 
 /** Prints everything for the first profile. The program's arguments: the file of weights. Exit code 3: the two runs differ. */
 export function checkedProgram(program: Program, calls: readonly CCall[], weightsBytes: number): CheckedProgram {
-  const engine = printEngine([{ calls }]);
+  const engine = printEngine([{ calls, steps: program.steps }]);
+  // With branches and loops only the engine itself knows what runs when.
+  const straight = program.steps.every((s) => s.kind === "call");
   const { inputs, outputs } = program.graph;
   const sizes = (values: typeof inputs, shapes: readonly (readonly number[])[]): [number, DType][] =>
     values.map((v, i) => [bytesOf(v.dtype, shapes[i] ?? []), v.dtype]);
@@ -74,9 +77,10 @@ export function checkedProgram(program: Program, calls: readonly CCall[], weight
     `  HIDE(weights + ${weightsBytes}, ${slack(weightsBytes)}); HIDE(arena + ${program.arenaBytes}, ${slack(program.arenaBytes)});`,
     "  if (hone_run_0(weights, arena, (const void* const*)in, out) != 0) return 2;",
     ...outs.map(([bytes], i) => `  if (UNDEFINED(out[${i}], ${bytes})) return 4;`),
-    `  SHOW(arena, ${program.arenaBytes}); memset(arena, 255, ${program.arenaBytes});`,
-    "  one_by_one();",
-    ...outs.map(([bytes], i) => `  if (memcmp(out[${i}], again[${i}], ${bytes}) != 0) { puts("output ${i} differs"); return 3; }`),
+    ...(straight ? [`  SHOW(arena, ${program.arenaBytes}); memset(arena, 255, ${program.arenaBytes});`, "  one_by_one();"] : []),
+    ...(straight ? outs : []).map(
+      ([bytes], i) => `  if (memcmp(out[${i}], again[${i}], ${bytes}) != 0) { puts("output ${i} differs"); return 3; }`,
+    ),
     "  return 0;",
     "}",
   ];
@@ -85,7 +89,7 @@ export function checkedProgram(program: Program, calls: readonly CCall[], weight
 
 const slack = (bytes: number): number => Math.ceil(bytes / 64) * 64 + 64 - bytes;
 
-function placeText(p: CPointer | undefined): string {
+function placeText(p: Pointer | undefined): string {
   if (p === undefined) return "0";
   if ("offset" in p) return `${p.from} + ${p.offset}`;
   return `${p.from === "input" ? "in" : "again"}[${p.index}]`;
