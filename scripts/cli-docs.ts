@@ -37,7 +37,8 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [],
               scores: [{on, AP, AP50, images, faces, faceHeight}], sheet}
     targets  {version, platform, compiler, features, targets: [{name, here, lacks, chosen}]}
-    doctor   {version, well, checks: [{name, state, found, fix}]}
+    doctor   {version, well, checks: [{name, state, found, fix}]}; with --preprocess
+              {version, verdict, preprocess, distance: {mean, max}, same: [], recipe: {name, agrees, mismatches: [{field, recipe, reference, costs}]}, ranked: []}
 
 \`relativeError\` is ‖a − b‖ / ‖b‖ over all elements of an output, in double precision, b being the other side; where b is all zeros it is ‖a‖. Tensors that cannot be compared (another shape, NaN on one side) count as 1.8e308. \`eval\` on detections from a file has null for \`engine\` and \`latencyMs\`; on models \`latencyMs\` is \`{decode, preprocess, inference, postprocess}\`, each \`{mean, median, min, max}\` over all images but the first, and each run says its \`backend\`, \`target\` and \`recipe\`. −1 is no score. Boxes and points are in pixels of the photo as it is seen, with its EXIF orientation applied.
 

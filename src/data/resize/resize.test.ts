@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { sha256 } from "../../util/hash.ts";
-import { makeImage, type Image } from "../image.ts";
+import { synthetic } from "../testing/synthetic.ts";
 import { resize } from "./resize.ts";
 
 interface Golden {
@@ -13,21 +13,6 @@ interface Golden {
 }
 
 const goldens = JSON.parse(readFileSync(new URL("./goldens/resize.json", import.meta.url), "utf8")) as { cases: Golden[] };
-
-/** The formula of scripts/goldens/resize.py. */
-function synthetic(width: number, height: number): Image {
-  const image = makeImage(width, height);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < 3; c++, i++) {
-        const noise = (((x * 73 + 11) * (y * 151 + 7) * (c * 29 + 3)) % 65521) >> 3;
-        const slope = x * 5 + y * 3 + c * 40 + ((Math.floor(x / 4) + Math.floor(y / 3)) % 2 === 0 ? 128 : 0);
-        image.data[i] = (x * 2 < width ? noise : slope) % 256;
-      }
-    }
-  }
-  return image;
-}
 
 describe("resize equals the library of its dialect", () => {
   for (const g of goldens.cases) {
