@@ -53,6 +53,10 @@ function installMatchesLock() {
   if (installed === undefined) return false;
   const have = JSON.parse(installed).packages;
   const want = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+  const { dependencies, devDependencies } = want[""];
+  const named = Object.keys({ ...dependencies, ...devDependencies });
+  // A package that is named is needed here, even where npm marks it as another's optional peer.
+  if (!named.every((name) => have[`node_modules/${name}`] !== undefined)) return false;
   return Object.entries(want).every(([path, entry]) => {
     if (path === "") return true;
     const found = have[path];
