@@ -16,8 +16,8 @@ function run(command: string, args: readonly string[], cwd: string = project): {
   return spawnSync(command, args, { cwd, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
 }
 
-const hone = (...args: string[]): ReturnType<typeof run> =>
-  run(process.execPath, [join(project, "node_modules/hone-engine/bin/hone.js"), ...args]);
+const BIN = (): string => join(project, "node_modules/hone-engine/bin/hone.js");
+const hone = (...args: string[]): ReturnType<typeof run> => run(process.execPath, [BIN(), ...args]);
 
 /** The packages that `names` need, theirs included, as package.json files say. */
 function closure(names: readonly string[], found: Set<string> = new Set()): Set<string> {
@@ -82,7 +82,8 @@ test("peers are not there", () => {
 test("every door opens", () => {
   const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Package;
   const doors = Object.keys(exports)
-    .filter((d) => !d.endsWith(".json"))
+    // A worker's program has a page to talk to, and nothing to export.
+    .filter((d) => !d.endsWith(".json") && d !== "./web-worker")
     .map((d) => `hone-engine${d.slice(1)}`);
   expect(doors.length).toBeGreaterThanOrEqual(6);
   const text = doors
@@ -128,6 +129,23 @@ test.skipIf(!compiler)("the command line builds and runs an engine, and names wh
   const peer = hone("compare", "model.onnx", "--against", "onnxruntime", "--json");
   expect(JSON.parse(peer.stdout)).toMatchObject({ error: { code: "dependency.missing" } });
   expect(JSON.parse(hone("doctor", "--json").stdout)).toMatchObject({ version: 1, well: true });
+});
+
+test.skipIf(!compiler)("on another platform native code is refused with a code, and WebAssembly runs", { timeout: 60_000 }, () => {
+  writeExampleModel();
+  expect(hone("build", "model.onnx", "-o", "native.hone").status).toBe(0);
+  for (const [platform, arch] of [
+    ["win32", "x64"],
+    ["darwin", "arm64"],
+  ]) {
+    const pretend = `Object.defineProperty(process, "platform", { value: "${platform ?? ""}" }); Object.defineProperty(process, "arch", { value: "${arch ?? ""}" });`;
+    const there = (...args: string[]): ReturnType<typeof run> =>
+      run(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(pretend)}`, BIN(), ...args, "--json"]);
+    expect(JSON.parse(there("inspect", "model.onnx").stdout)).toMatchObject({ format: "onnx" });
+    expect(JSON.parse(there("run", "native.hone").stdout)).toMatchObject({ error: { code: "engine.cpu" } });
+    expect(there("build", "model.onnx", "-o", "wasm.hone", "--target", "wasm").status).toBe(0);
+    expect(JSON.parse(there("run", "wasm.hone").stdout)).toMatchObject({ target: "wasm:simd128", outputs: [{ name: "output" }] });
+  }
 });
 
 test.skipIf(!compiler)("the README's first example runs", { timeout: 60_000 }, () => {
