@@ -13,21 +13,22 @@ export interface ComparedRun extends EvaluationPageInput {
 
 const SHOWN = ["AP", "AP50", "AP75", "mAP"];
 
-/** One offline page of several runs: a table of metrics and latency, their curves in one chart, then each run as on its own page. */
+/** One offline page of runs: tables of metrics and latency, of several their curves in one chart, then each run as on its own page. */
 export function comparisonPage(title: string, subtitle: string, runs: readonly ComparedRun[]): string {
   const [first] = runs;
   const metrics = SHOWN.filter((name) => first !== undefined && name in first.metrics);
   const steps = first?.milliseconds.map(([step]) => step) ?? [];
-  const rows = runs.map((run) => [
-    run.name,
-    ...metrics.map((name) => metricText(run.metrics[name] ?? -1, run.intervals[name])),
-    ...run.milliseconds.map(([, ms]) => ms.toFixed(2)),
-  ]);
+  const rows = runs.map((run) => [run.name, ...metrics.map((name) => metricText(run.metrics[name] ?? -1, run.intervals[name]))]);
+  const times = runs.map((run) => [run.name, ...run.milliseconds.map(([, ms]) => ms.toFixed(2))]);
+  const tables = [htmlTable(["", ...metrics], rows), htmlTable(["median ms an image", ...steps], times)];
+  if (first !== undefined && runs.length === 1) {
+    return htmlPage(title, subtitle, [{ title: first.name, content: tables }, ...evaluationSections(first)]);
+  }
   const curves = runs.map((run) => ({ ...meanCurve(run.task), name: run.name }));
   const overview: PageSection = {
     title: "Side by side",
     content: [
-      htmlTable(["", ...metrics, ...steps.map((step) => `${step}, ms`)], rows),
+      ...tables,
       picture(curveChart(curves, { title: "Precision and recall at IoU 0.5, mean over categories", shape: "steps", legend: 360 })),
     ],
   };

@@ -3,6 +3,9 @@ import { element, FAINT, INK, svg, type Markup } from "./svg.ts";
 
 const MAX_SHOWN = 24;
 
+/** A matrix of one category is narrower than the words above it. */
+const WIDTH_OF_WORDS = 470;
+
 /**
  * A confusion matrix as an SVG file, rows by what was there, shares of each row as shades. Of more than 24 categories those with most
  * objects are shown.
@@ -33,7 +36,7 @@ export function confusionChart(matrix: ConfusionMatrix, nameOf: (category: numbe
   const edge = shown.length * cell;
   const title = n > MAX_SHOWN ? `Confusion of the ${MAX_SHOWN} commonest of ${n} categories` : "Confusion";
   return svg(
-    left + edge + 30,
+    Math.max(left + edge + 30, WIDTH_OF_WORDS),
     top + edge + 106,
     title,
     element("text", { x: 16, y: 22, fill: INK, "font-weight": 600, "font-size": 14 }, title),

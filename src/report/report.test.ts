@@ -86,6 +86,21 @@ test("runs are compared in one table and one chart, then each has its own part",
   expect(page).not.toContain("<3>");
 });
 
+test("the page of one run has its tables and curve once", () => {
+  const run = { title: "t", subtitle: "s", task: randomCase("box", 3), metrics: { AP: 0.5 }, name: "model", intervals: {} };
+  const page = comparisonPage("Evaluation", "one", [{ ...run, milliseconds: [["decode", 1.5] as const] }]);
+  expect(balanced(page)).toBe(true);
+  expect(page.match(/<h2>model<\/h2>/g)).toHaveLength(1);
+  expect(page.match(/<h2>Precision and recall<\/h2>/g)).toHaveLength(1);
+  expect(page).not.toContain("Side by side");
+  expect(page).toContain("<td>1.50</td>");
+});
+
+test("the words above a matrix of one category fit", () => {
+  const chart = confusionChart({ categories: ["face"], counts: Float64Array.of(3, 1, 2, 0) });
+  expect(Number(/width="(\d+)"/.exec(chart)?.[1])).toBeGreaterThanOrEqual(470);
+});
+
 test("the mean curve falls from recall 0 to 1, and its mean is near the AP", () => {
   const { x, y, value } = meanCurve(randomCase("box", 3));
   expect([x.length, x[0], x[100]]).toEqual([101, 0, 1]);
