@@ -15,7 +15,7 @@ import type { Weights } from "./weights.ts";
 /** Where a pointer leads, before the arena has its offsets. */
 export type Place =
   | { readonly kind: "input" | "output"; readonly index: number }
-  | { readonly kind: "arena"; readonly id: number }
+  | { readonly kind: "arena"; readonly id: number; readonly offset?: number }
   /** Of each thread, behind everything else. */
   | { readonly kind: "scratch"; readonly offset: number }
   | { readonly kind: "weights"; readonly offset: number };

@@ -70,6 +70,6 @@ function pointerOf(place: Exclude<Place, { kind: "scratch" }>, offsets: readonly
     case "weights":
       return { from: "weights", offset: place.offset };
     case "arena":
-      return { from: "arena", offset: offsets[place.id] ?? 0 };
+      return { from: "arena", offset: (offsets[place.id] ?? 0) + (place.offset ?? 0) };
   }
 }
