@@ -99,7 +99,8 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
     try {
       await page.goto(server.url);
       await page.setInputFiles("#file", must(sample, "sample"));
-      await page.waitForSelector("#picture:not([hidden])");
+      // The model is compiled and loaded meanwhile, on a machine that may be busy.
+    await page.waitForSelector("#picture:not([hidden])", { timeout: 120_000 });
       expect(await page.textContent("#faces")).toBe("3");
       expect(await page.textContent("#model-time")).toMatch(/^\d+\.\d ms$/);
       expect(await page.isVisible("#picture")).toBe(true);
