@@ -91,7 +91,7 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
   });
 
   const sample = packageFile("@vladmandic/face-api", "demo/sample1.jpg");
-  test.skipIf(sample === undefined)("npm run web: a dropped photo shows its faces", { timeout: 60_000 }, async () => {
+  test.skipIf(sample === undefined)("npm run web: a dropped photo shows its faces", { timeout: 180_000 }, async () => {
     const server = await servePage(await pageFiles(await faceEngine()), { isolated: true });
     const page = await must(browser, "browser").newPage();
     const complaints: string[] = [];
@@ -100,7 +100,7 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
       await page.goto(server.url);
       await page.setInputFiles("#file", must(sample, "sample"));
       // The model is compiled and loaded meanwhile, on a machine that may be busy.
-    await page.waitForSelector("#picture:not([hidden])", { timeout: 120_000 });
+      await page.waitForSelector("#picture:not([hidden])", { timeout: 120_000 });
       expect(await page.textContent("#faces")).toBe("3");
       expect(await page.textContent("#model-time")).toMatch(/^\d+\.\d ms$/);
       expect(await page.isVisible("#picture")).toBe(true);
