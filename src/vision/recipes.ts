@@ -6,6 +6,7 @@ import blazefaceShort from "./recipes/blazeface-short.json" with { type: "json" 
 import facemaskSsd from "./recipes/facemask-ssd.json" with { type: "json" };
 import fastestdet from "./recipes/fastestdet.json" with { type: "json" };
 import nanodetPlus from "./recipes/nanodet-plus.json" with { type: "json" };
+import picodet from "./recipes/picodet.json" with { type: "json" };
 import retinafaceMobilenet from "./recipes/retinaface-mobilenet0.25.json" with { type: "json" };
 import retinafaceSlim from "./recipes/retinaface-slim.json" with { type: "json" };
 import ultraLight from "./recipes/ultra-light-320.json" with { type: "json" };
@@ -21,6 +22,7 @@ const BUNDLED: readonly unknown[] = [
   facemaskSsd,
   fastestdet,
   nanodetPlus,
+  picodet,
   retinafaceMobilenet,
   retinafaceSlim,
   ultraLight,

@@ -257,6 +257,47 @@ test("a model that chooses its best rows in the graph: corners, score and class 
   same(decodeDetections(recipe, run(graph), size, identity, { minScore: 0.1 }), expected);
 });
 
+test("PicoDet: scores and distributions of four levels, bound by their rows whatever their names", () => {
+  const [bins, classes] = [8, 80];
+  const plain: Plain[] = [];
+  const constants: Record<string, Tensor> = {};
+  const heads = [8, 16, 32, 64].map((stride, l) => {
+    const n = SIDE / stride;
+    const [cls, reg] = [noise([1, n * n, classes], 20 + l), noise([1, n * n, 4 * bins], 30 + l)];
+    Object.assign(constants, { [`cls${l}`]: cls, [`reg${l}`]: reg });
+    for (let i = 0; i < n * n; i++) {
+      const distance = (side: number): number => {
+        const weights = Array.from({ length: bins }, (_, b) => Math.exp(at(reg, i * 4 * bins + side * bins + b)));
+        return (weights.reduce((sum, w, b) => sum + w * b, 0) / weights.reduce((a, b) => a + b, 0)) * stride;
+      };
+      const [left, top, right, bottom] = [distance(0), distance(1), distance(2), distance(3)];
+      const scores = Array.from({ length: classes }, (_, c) => sigmoid(at(cls, i * classes + c)));
+      const [x, y] = [((i % n) + 0.5) * stride, (Math.floor(i / n) + 0.5) * stride];
+      plain.push({ box: [x - left, y - top, left + right, top + bottom], ...best(scores) });
+    }
+    return { scores: l === 0 ? "a0_" : `a${l}`, sides: `b${l}`, l };
+  });
+  const nodes = heads.flatMap(({ scores, sides, l }) => [
+    onnxNode("Sigmoid", [`cls${l}`], [scores]),
+    onnxNode("Identity", [`reg${l}`], [sides]),
+  ]);
+  const graph = exported(
+    nodes,
+    constants,
+    heads.flatMap(({ l }) => [`a${l}`, `b${l}`]),
+  );
+  const { recipe } = bindRecipe(signatureOf(graph));
+  expect(recipe.name).toBe("picodet");
+  const found = decodeDetections(recipe, run(graph), size, identity, { minScore: 0.5 });
+  same(
+    found,
+    suppressed(
+      plain.filter((d) => d.score >= 0.5),
+      0.6,
+    ),
+  );
+});
+
 test("two recipes that fit one export are an error that names both", () => {
   const graph = exported([onnxNode("Sigmoid", ["raw"], ["output0_"])], { raw: noise([1, 4 + CLASSES.length, 84], 1) }, ["output0"]);
   const one = recipeFor("yolov8", [1, 4 + CLASSES.length, null]);

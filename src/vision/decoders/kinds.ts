@@ -6,7 +6,7 @@ import { corners } from "./corners.ts";
 import { fastestdet } from "./fastestdet.ts";
 import { retinaface } from "./retinaface.ts";
 import { ssd } from "./ssd.ts";
-import { distribution, finished, yolov5, yolov8 } from "./yolo.ts";
+import { distribution, distributionLevels, finished, yolov5, yolov8 } from "./yolo.ts";
 import { yunet } from "./yunet.ts";
 
 /** Every kind of decoder that a recipe may name. */
@@ -14,6 +14,7 @@ const KINDS: Readonly<Record<string, (rule: DecoderRule) => Decoder>> = {
   blazeface,
   corners,
   distribution,
+  distributionLevels,
   fastestdet,
   finished,
   retinaface,

@@ -1,7 +1,7 @@
 import type { DecoderRule } from "../../engine/recipe.ts";
 import { boxFromCentre, boxFromCorners } from "../../geometry/box.ts";
 import type { Candidate } from "../../geometry/nms.ts";
-import { bestClass, cellCount, objectThresholds, type Decoder, type Size } from "./decoder.ts";
+import { bestClass, cellCount, objectThresholds, type Decoder, type Rows, type Size } from "./decoder.ts";
 import { ParamReader } from "./params.ts";
 
 function cellsOf(size: Size, strides: readonly number[]): number {
@@ -88,18 +88,60 @@ export function finished(rule: DecoderRule): Decoder {
   };
 }
 
-/**
- * Heads with distribution focal loss (Li et al., 2020), as NanoDet-Plus exports them: a row a cell, class probabilities, then `bins` logits for each
- * of left, top, right, bottom. A distance is the mean bin number under their softmax, in strides; it is measured from (cell + `offset`) · stride.
- */
-export function distribution(rule: DecoderRule): Decoder {
+interface DistributionParams {
+  readonly strides: readonly number[];
+  readonly bins: number;
+  readonly offset: number;
+}
+
+/** What both decoders of distributions say, and their thresholds. */
+function distributionParams(rule: DecoderRule): DistributionParams & ReturnType<typeof objectThresholds> {
   const params = new ParamReader(rule);
   const strides = params.numbers("strides", 1, 4096);
   const bins = params.number("bins", 2, 64);
   const offset = params.number("offset", 0, 0.5);
   const thresholds = objectThresholds(params);
   params.finish();
+  return { strides, bins, offset, ...thresholds };
+}
 
+/** Where one level's class probabilities and logits of distances lie. */
+interface LevelRows {
+  readonly scores: Rows;
+  readonly sides: Rows;
+  readonly scoreColumns: number;
+  readonly sideColumns: number;
+  readonly classes: number;
+  readonly scoresAt: number;
+  readonly sidesAt: number;
+}
+
+/** A distance is the mean bin number under the softmax, in strides, measured from (cell + `offset`) · stride. */
+function levelCandidates(
+  rows: LevelRows,
+  size: Size,
+  stride: number,
+  { bins, offset }: DistributionParams,
+  threshold: number,
+): Candidate[] {
+  const found: Candidate[] = [];
+  const [wide, cells] = [Math.ceil(size.width / stride), cellCount(size, stride)];
+  for (let i = 0; i < cells; i++) {
+    const { score, classId } = bestClass(rows.scores, rows.scoresAt + i * rows.scoreColumns, rows.classes);
+    if (!(score >= threshold)) continue;
+    const side = (k: number): number => meanBin(rows.sides, rows.sidesAt + i * rows.sideColumns + k * bins, bins) * stride;
+    const [x, y] = [((i % wide) + offset) * stride, (Math.floor(i / wide) + offset) * stride];
+    found.push({ box: boxFromCorners(x - side(0), y - side(1), x + side(2), y + side(3)), score, classId });
+  }
+  return found;
+}
+
+/**
+ * Heads with distribution focal loss (Li et al., 2020), as NanoDet-Plus exports them: a row a cell, class probabilities, then `bins` logits for each
+ * of left, top, right, bottom.
+ */
+export function distribution(rule: DecoderRule): Decoder {
+  const { strides, bins, offset, ...thresholds } = distributionParams(rule);
   return {
     ...thresholds,
     rows: (size) => ({ rows: cellsOf(size, strides) }),
@@ -107,20 +149,30 @@ export function distribution(rule: DecoderRule): Decoder {
       const rows = output("rows");
       const columns = rows.length / cellsOf(size, strides);
       const classes = columns - 4 * bins;
-      const found: Candidate[] = [];
+      const layout = { scores: rows, sides: rows, scoreColumns: columns, sideColumns: columns, classes };
       let at = 0;
-      for (const stride of strides) {
-        const [wide, cells] = [Math.ceil(size.width / stride), cellCount(size, stride)];
-        for (let i = 0; i < cells; i++, at += columns) {
-          const { score, classId } = bestClass(rows, at, classes);
-          if (!(score >= threshold)) continue;
-          const side = (k: number): number => meanBin(rows, at + classes + k * bins, bins) * stride;
-          const [x, y] = [((i % wide) + offset) * stride, (Math.floor(i / wide) + offset) * stride];
-          found.push({ box: boxFromCorners(x - side(0), y - side(1), x + side(2), y + side(3)), score, classId });
-        }
-      }
-      return found;
+      return strides.flatMap((stride) => {
+        const level = { ...layout, scoresAt: at, sidesAt: at + classes };
+        at += cellCount(size, stride) * columns;
+        return levelCandidates(level, size, stride, { strides, bins, offset }, threshold);
+      });
     },
+  };
+}
+
+/** The same heads as PicoDet exports them (Yu et al., 2021): for each stride S class probabilities `cls_S` and logits `reg_S`, a row a cell. */
+export function distributionLevels(rule: DecoderRule): Decoder {
+  const { strides, bins, offset, ...thresholds } = distributionParams(rule);
+  return {
+    ...thresholds,
+    rows: (size) => Object.fromEntries(strides.flatMap((s) => ["cls", "reg"].map((kind) => [`${kind}_${s}`, cellCount(size, s)]))),
+    candidates: (output, size, threshold) =>
+      strides.flatMap((stride) => {
+        const [scores, sides] = [output(`cls_${stride}`), output(`reg_${stride}`)];
+        const classes = scores.length / cellCount(size, stride);
+        const level = { scores, sides, scoreColumns: classes, sideColumns: 4 * bins, classes, scoresAt: 0, sidesAt: 0 };
+        return levelCandidates(level, size, stride, { strides, bins, offset }, threshold);
+      }),
   };
 }
 
