@@ -4,6 +4,9 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Session } from "../../src/runtime.ts";
+import { buildEngine } from "../../src/compiler/node/build.ts";
+import { opBuilder } from "../../src/ops/index.ts";
+import { must } from "../../src/util/errors.ts";
 import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { buildModel } from "../../src/workflow/build.ts";
 import { noise } from "./cases.ts";
@@ -64,9 +67,41 @@ const bytesOfOne = single.session.nativeStats().bytesAlive;
 const arenaBytes = single.session.manifest.profiles[0]?.arenaBytes ?? NaN;
 await single.session.close();
 
+/** An engine that does nothing to speak of: what is left is the call. */
+async function openEmpty(): Promise<{ readonly session: Session; readonly feeds: Record<string, Tensor> }> {
+  const b = opBuilder("empty");
+  b.output(b.op("relu", [b.input("x", "float32", [4])]), "y");
+  const built = await buildEngine(b.finish(), { modelHash: "0", format: "onnx" });
+  const opened = await Session.open(must(built.engine, "engine"), { native: "allow", contexts: 1 });
+  return { session: opened, feeds: { x: tensor("float32", [4], new Float32Array(4)) } };
+}
+
+/** Microseconds of a call, the least of several rounds. */
+async function priceOf(call: () => unknown): Promise<number> {
+  const [rounds, calls] = [30, 1000];
+  let least = Infinity;
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    for (let i = 0; i < calls; i++) {
+      const answer = call();
+      if (answer instanceof Promise) await answer;
+    }
+    least = Math.min(least, ((performance.now() - start) * 1000) / calls);
+  }
+  return least;
+}
+
+const empty = await openEmpty();
+const callMicroseconds = {
+  runSync: await priceOf(() => empty.session.runSync(empty.feeds)),
+  run: await priceOf(() => empty.session.run(empty.feeds)),
+};
+await empty.session.close();
+
 const result = {
   version: 1,
   model,
+  callMicroseconds,
   // The monitor's own timer ticks every millisecond: what it reads includes that.
   eventLoopDelayMs: { p50: delay.percentile(50) / 1e6 - 1, p99: delay.percentile(99) / 1e6 - 1, max: delay.max / 1e6 - 1 },
   twoContextsOverOne: { median: [...ratios].sort((a, b) => a - b)[2] ?? NaN, all: ratios },
@@ -80,6 +115,7 @@ else {
   process.stdout.write(
     `two contexts      ${result.twoContextsOverOne.median.toFixed(2)}x the throughput of one (${ratios.map((r) => r.toFixed(2)).join(", ")})\n`,
   );
+  process.stdout.write(`an empty engine   runSync ${callMicroseconds.runSync.toFixed(1)} µs, run ${callMicroseconds.run.toFixed(1)} µs\n`);
   process.stdout.write(
     `native memory     ${bytesOfOne} bytes with one context, ${bytesOfTwo - bytesOfOne} more for the second (arena ${arenaBytes})\n`,
   );

@@ -82,23 +82,23 @@ function checkTensor(
   shapes: readonly (readonly number[])[],
   problems: string[],
 ): TypedArray | undefined {
-  const wanted = `${what} "${value.name}": expected ${value.type}[${[...new Set(shapes.map(dimsText))].join(" or ")}]`;
+  const wanted = (): string => `${what} "${value.name}": expected ${value.type}[${[...new Set(shapes.map(dimsText))].join(" or ")}]`;
   if (typeof given !== "object" || given === null) {
-    problems.push(`${wanted}, got ${given === undefined ? "nothing" : kindOf(given)}`);
+    problems.push(`${wanted()}, got ${given === undefined ? "nothing" : kindOf(given)}`);
     return undefined;
   }
   const { type, dims, data } = given as { readonly type?: unknown; readonly dims?: unknown; readonly data?: unknown };
   const { array } = DTYPES[value.type];
   if (!Array.isArray(dims) || typeof type !== "string") {
-    problems.push(`${wanted}, got an object without type and dims`);
+    problems.push(`${wanted()}, got an object without type and dims`);
   } else if (type !== value.type || !shapes.some((s) => sameDims(dims, s))) {
-    problems.push(`${wanted}, got ${type}[${dimsText(dims)}]`);
+    problems.push(`${wanted()}, got ${type}[${dimsText(dims)}]`);
   } else if (!isKind(data, array.name)) {
-    problems.push(`${wanted} in a ${array.name}, got ${kindOf(data)}`);
+    problems.push(`${wanted()} in a ${array.name}, got ${kindOf(data)}`);
   } else if (data.length !== elementCount(dims as readonly number[])) {
-    problems.push(`${wanted}: ${elementCount(dims as readonly number[])} elements, got ${data.length}`);
+    problems.push(`${wanted()}: ${elementCount(dims as readonly number[])} elements, got ${data.length}`);
   } else if (isResizable(data.buffer)) {
-    problems.push(`${wanted}, got data in a resizable ArrayBuffer, which could shrink during the run`);
+    problems.push(`${wanted()}, got data in a resizable ArrayBuffer, which could shrink during the run`);
   } else {
     return data;
   }

@@ -15,6 +15,9 @@ interface Loading {
   readonly given: boolean;
 }
 
+/** Up to here, in bytes, a Buffer costs more than zeros do. */
+const SMALL = 16384;
+
 /** An engine's shared object, loaded through host.node. Weights and code are shared by all threads of the process. */
 export class NativeBackend implements Backend {
   readonly loadedFrom: "file" | "memory";
@@ -75,8 +78,9 @@ export class NativeBackend implements Backend {
     return context;
   }
 
-  /** Neither zeroed nor mapped anew each time, which for a megabyte costs as much as a small layer. */
+  /** Large memory neither zeroed nor mapped anew each time, which for a megabyte costs as much as a small layer. */
   newMemory(bytes: number): ArrayBufferLike {
+    if (bytes <= SMALL) return new ArrayBuffer(bytes);
     return Buffer.allocUnsafeSlow(bytes).buffer;
   }
 
