@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { buildEngine } from "../compiler/node/build.ts";
 import { zeros, type Tensor } from "../tensor/tensor.ts";
-import { HoneError, must } from "../util/errors.ts";
+import { must } from "../util/errors.ts";
 import type { Feeds } from "./core/types.ts";
 import { selectTarget, targetsFor } from "./core/select.ts";
 import { loadHost } from "./node/host.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
 import { buildHost } from "../toolchain/host.ts";
 import { PLATFORM, SLOW_C, haveCompiler, tinyEngine, tinyManifest, vector, type TinyOptions } from "./testing/tiny.ts";
+import { errorOf } from "./testing/errors.ts";
 import { doublingGraph } from "./testing/wasm.ts";
 
 const compiler = await haveCompiler();
@@ -25,16 +26,6 @@ afterAll(() => {
 
 async function open(engine: TinyOptions = {}, options: OpenOptions = {}): Promise<Session> {
   return Session.open(await tinyEngine(engine), { native: "allow", ...options });
-}
-
-async function errorOf(work: () => unknown): Promise<HoneError> {
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof HoneError) return error;
-    throw error;
-  }
-  throw new Error("expected a HoneError");
 }
 
 describe.skipIf(!compiler)("a session", () => {

@@ -5,12 +5,13 @@ import { writeEngine } from "../engine/write.ts";
 import { bindInputs } from "../passes/bind-shapes.ts";
 import { evaluateGraph } from "../ops/evaluate.ts";
 import { zeros, type Tensor } from "../tensor/tensor.ts";
-import { HoneError, must } from "../util/errors.ts";
+import { must } from "../util/errors.ts";
 import { PAGE_BYTES, type WasmMemory } from "./core/wasm/api.ts";
 import { wasmFeatures } from "./core/wasm/features.ts";
 import { Regions } from "./core/wasm/regions.ts";
 import { withSharedMemory } from "./core/wasm/share.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
+import { errorOf } from "./testing/errors.ts";
 import { convEngine, convGraph, doublingGraph, engineOf, numbers, sharedEngine } from "./testing/wasm.ts";
 
 const bytes = convEngine();
@@ -21,16 +22,6 @@ const wanted = (x: Tensor): Tensor => must(evaluateGraph(bindInputs(convGraph(),
 function near(got: Tensor | undefined, want: Tensor): void {
   expect(got?.dims).toEqual(want.dims);
   want.data.forEach((v: number | bigint, i: number) => expect(Number(got?.data[i])).toBeCloseTo(Number(v), 5));
-}
-
-async function errorOf(work: () => unknown): Promise<HoneError> {
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof HoneError) return error;
-    throw error;
-  }
-  throw new Error("expected a HoneError");
 }
 
 describe("an engine of WebAssembly", () => {
