@@ -2,7 +2,7 @@
 import { add, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import type { Machine } from "../loop/machine.ts";
 import { forLoop, letMutable, letVar, setVar } from "../loop/stmt.ts";
-import type { Expr, Stmt } from "../loop/types.ts";
+import type { Buffer, Expr, Stmt } from "../loop/types.ts";
 import { physicalDims } from "../tensor/layout.ts";
 import { stridesOf } from "../tensor/tensor.ts";
 import { geometryOf, kernelRowRange, type Geometry } from "./conv-geometry.ts";
@@ -12,8 +12,19 @@ import { matchConv } from "./match.ts";
 import { packConv } from "./pack.ts";
 import { inputColumn } from "./tiles.ts";
 
-/** One tile of a depthwise convolution: inputs are vectors, each loaded once for all the taps that meet it. */
-function depthwiseTile(c: TileContext, weights: (kh: Expr, kw: number) => Expr): readonly Stmt[] {
+/** What the vectors of a tile are made of, all of them float32. */
+export interface DepthwiseVectors {
+  /** From what lies in memory. */
+  readonly input: (loaded: Expr) => Expr;
+  readonly weight: (kh: Expr, kw: number) => Expr;
+  /** From a sum to what the nest finishes. */
+  readonly sum: (sum: Expr) => Expr;
+  /** Whether each input is loaded once for all the taps of its row that meet it. */
+  readonly shared: boolean;
+}
+
+/** One tile of a depthwise convolution. */
+export function depthwiseTile(c: TileContext, vectors: DepthwiseVectors): readonly Stmt[] {
   const { g, l, prefix } = c;
   const { vars, at } = accumulators(c);
   const type = typeOf("float32", g.lanes);
@@ -28,8 +39,8 @@ function depthwiseTile(c: TileContext, weights: (kh: Expr, kw: number) => Expr):
   const inputAt = (t: number, kw: number): Expr => {
     const shift = inputColumn(columns, t, kw);
     const iw = add(mul(c.ow, int(columns.stride)), int(shift));
-    const value = load(x.buffer, add(base, mul(iw, int(g.lanes))), g.lanes);
-    if (!sharesInputs(l.machine, g)) return value;
+    const value = vectors.input(load(x.buffer, add(base, mul(iw, int(g.lanes))), g.lanes));
+    if (!vectors.shared) return value;
     const v = variable(`${prefix}x${shift + columns.pad}`, type);
     loads.set(shift, letVar(v, value));
     return v;
@@ -39,14 +50,20 @@ function depthwiseTile(c: TileContext, weights: (kh: Expr, kw: number) => Expr):
     const pixels = validPixels(c, kw);
     return pixels.length === 0
       ? []
-      : [letVar(w, weights(kh, kw)), ...pixels.map((t) => setVar(at(0, t), fma(inputAt(t, kw), w, at(0, t))))];
+      : [letVar(w, vectors.weight(kh, kw)), ...pixels.map((t) => setVar(at(0, t), fma(inputAt(t, kw), w, at(0, t))))];
   });
   return [
     ...range.lets,
     ...vars.map((v) => letMutable(v, constant(0, "float32", g.lanes))),
     forLoop(kh, range.to, [...loads.values(), ...updates], { from: range.from }),
-    ...epilogue(c, at),
+    ...epilogue(c, (b, t) => vectors.sum(at(b, t))),
   ];
+}
+
+/** The weights of one tap, packed by blocks. */
+export function tapOf({ g, block }: TileContext, packed: Buffer, kh: Expr, kw: number): Expr {
+  const taps = g.kernelRows * g.kernelColumns;
+  return load(packed, mul(add(mul(block, int(taps)), add(mul(kh, int(g.kernelColumns)), int(kw))), int(g.lanes)), g.lanes);
 }
 
 /** Sums that hide the latency of a multiply-add: four cycles of two. */
@@ -67,7 +84,6 @@ const depthwisePixels = (machine: Machine, g: Geometry): number => (sharesInputs
 /** A depthwise convolution with constant weights, blocked in and out. */
 export const depthwiseConv: Schedule = {
   name: "blocked depthwise convolution",
-  shares: true,
   lower: (l) => {
     const m = matchConv(l.nest);
     const w = m && l.constantOf(m.w);
@@ -78,11 +94,9 @@ export const depthwiseConv: Schedule = {
     const packed = packConv(w, g.lanes, 1);
     const buffer = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
     const pixels = depthwisePixels(l.machine, g);
-    const taps = g.kernelRows * g.kernelColumns;
+    const shared = sharesInputs(l.machine, g);
     return tileLoops(l, g, { blocks: 1, pixels }, (c) =>
-      depthwiseTile(c, (kh, kw) =>
-        load(buffer, mul(add(mul(c.block, int(taps)), add(mul(kh, int(g.kernelColumns)), int(kw))), int(g.lanes)), g.lanes),
-      ),
+      depthwiseTile(c, { input: (x) => x, weight: (kh, kw) => tapOf(c, buffer, kh, kw), sum: (sum) => sum, shared }),
     );
   },
 };

@@ -264,7 +264,6 @@ function pays(g: Geometry, plan: Plan): boolean {
 /** A dense 3×3 convolution of stride 1 with constant weights. */
 export const winogradConv: Schedule = {
   name: "Winograd F(4×4, 3×3) convolution",
-  shares: true,
   lower: (l) => {
     const m = matchConv(l.nest);
     if (!m || m.depthwise || !l.constantOf(m.w) || !writesVectors(l)) return undefined;

@@ -133,7 +133,6 @@ function packWeights(l: Lowering, g: Geometry, m: ConvMatch, tile: Tile, inner: 
 /** A dense convolution with constant weights into a blocked result. */
 export const denseConv: Schedule = {
   name: "direct blocked convolution",
-  shares: true,
   lower: (l) => {
     const m = matchConv(l.nest);
     if (!m || m.depthwise || !l.constantOf(m.w) || !writesVectors(l)) return undefined;

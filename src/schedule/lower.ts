@@ -9,7 +9,7 @@ import { mapStmt, visitBody } from "../loop/walk.ts";
 import { computeNode, type NodeCompute } from "../ops/compute.ts";
 import { physicalDims, PLAIN } from "../tensor/layout.ts";
 import { staticShape } from "../tensor/dim.ts";
-import { byteSize } from "../tensor/dtype.ts";
+import { byteSize, type DType } from "../tensor/dtype.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { invariant, must } from "../util/errors.ts";
 import { depthwiseConv } from "./conv-depthwise.ts";
@@ -94,9 +94,9 @@ class Parameters {
     return { buffer, layout: PLAIN };
   }
 
-  scratch(name: string, length: number): Buffer {
-    const bytes = length * byteSize("float32");
-    return this.#add({ name: `${name}${this.buffers.length}`, dtype: "float32", length, access: "readwrite" }, { kind: "scratch", bytes });
+  scratch(name: string, length: number, dtype: DType): Buffer {
+    const bytes = length * byteSize(dtype);
+    return this.#add({ name: `${name}${this.buffers.length}`, dtype, length, access: "readwrite" }, { kind: "scratch", bytes });
   }
 
   pack(name: string, tensor: Tensor): Buffer {
@@ -179,10 +179,12 @@ interface Scheduled {
 function schedule(l: Lowering, options: LowerOptions): Scheduled {
   for (const s of options.schedule === "naive" ? [] : SCHEDULES) {
     try {
-      const body = s.lower(l);
+      const asked = new Set<number>();
+      const body = s.lower({ ...l, share: (total) => (asked.add(total), l.share(total)) });
       if (!body) continue;
       const simple = simplifyBody(body);
-      return { name: s.name, body: s.shares ? simple : shareLoops(simple, l.share) };
+      // A schedule that asked for its turns has shared its loops; otherwise the outermost are shared.
+      return { name: s.name, body: asked.size > 0 ? simple : shareLoops(simple, l.share) };
     } catch (error) {
       if (!(error instanceof DoesNotFit)) throw error;
     }
@@ -216,7 +218,7 @@ function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, 
         place,
         constantOf: (operand) => values.get(operand)?.data,
         pack: (label, tensor) => params.pack(label, tensor),
-        scratch: (label, length) => params.scratch(label, length),
+        scratch: (label, length, dtype = "float32") => params.scratch(label, length, dtype),
         share,
       },
       options,

@@ -3,6 +3,7 @@ import type { Machine } from "../loop/machine.ts";
 import type { Placement } from "../loop/expand.ts";
 import type { Nest, Operand } from "../loop/nest.ts";
 import type { Buffer, Stmt } from "../loop/types.ts";
+import type { DType } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Sharing } from "./share.ts";
 
@@ -14,8 +15,8 @@ export interface Lowering {
   readonly constantOf: (operand: Operand) => Tensor | undefined;
   /** A buffer for a constant that was rearranged at compile time. */
   readonly pack: (name: string, tensor: Tensor) => Buffer;
-  /** Float32 memory that a thread has for itself while it runs the kernel. */
-  readonly scratch: (name: string, length: number) => Buffer;
+  /** Memory that a thread has for itself while it runs the kernel, of float32 when nothing is said. */
+  readonly scratch: (name: string, length: number, dtype?: DType) => Buffer;
   /** The turns of a loop that are for this thread: all of them, unless threads share the kernel. */
   readonly share: Sharing;
   /** Prefix for names, unique in the kernel. */
@@ -25,7 +26,5 @@ export interface Lowering {
 /** Gives the statements of the nest, or undefined when the schedule does not apply. */
 export interface Schedule {
   readonly name: string;
-  /** Its loops are shared by itself; otherwise the outermost are. */
-  readonly shares?: true;
   readonly lower: (l: Lowering) => readonly Stmt[] | undefined;
 }

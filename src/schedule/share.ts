@@ -67,5 +67,6 @@ export function shareLoops(body: readonly Stmt[], share: Sharing): readonly Stmt
   });
 }
 
-/** Whether every statement is a loop: what stands beside them each thread would do again. */
-export const isAllLoops = (body: readonly Stmt[]): boolean => body.every((s) => s.kind === "for");
+/** Whether every statement is a loop, perhaps with memory of its own: what stands beside them each thread would do again. */
+export const isAllLoops = (body: readonly Stmt[]): boolean =>
+  body.every((s) => s.kind === "for" || (s.kind === "alloc" && isAllLoops(s.body)));

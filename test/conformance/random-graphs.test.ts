@@ -1,5 +1,4 @@
 /** Random small graphs: interpreted, optimised and interpreted, scheduled and interpreted, compiled from C, and in WebAssembly. */
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   cBackend,
@@ -13,17 +12,13 @@ import {
 import { difference } from "../../scripts/conformance/compare.ts";
 import type { Value } from "../../src/ir/graph.ts";
 import { optimize } from "../../src/passes/pipeline.ts";
-import { findCompiler } from "../../src/toolchain/compiler.ts";
+import { haveCompiler } from "../../src/runtime/testing/tiny.ts";
 import { must } from "../../src/util/errors.ts";
+import { drawFrom, pick, tapesOf, type Draw } from "../generators/draw.ts";
 import { Maker } from "./maker.ts";
 
 /** Rounding grows through a dozen ops; a wrong kernel is off by far more. */
 const TOLERANCE = { relative: 1e-3, absolute: 1e-3 };
-
-/** One random choice after another. */
-type Draw = (below: number) => number;
-
-const pick = <T>(draw: Draw, list: readonly T[]): T => must(list[draw(list.length)], "choice");
 
 /** Whether a kernel fits into a padded axis. */
 const fits = (size: number, kernel: number, before: number, after: number): boolean => size + before + after >= kernel;
@@ -104,8 +99,7 @@ const STEPS: readonly Step[] = [
 function caseFrom(tape: readonly number[], index: number): Case {
   const name = `graph ${index}: ${tape.join(",")}`;
   const m = new Maker(name);
-  let at = 0;
-  const draw: Draw = (below) => (tape[at++ % tape.length] ?? 0) % below;
+  const draw = drawFrom(tape);
   const dims = [1 + draw(2), pick(draw, [1, 3, 8, 9]), 3 + draw(8), 3 + draw(8)];
   const values = [m.x(dims)];
   for (let step = 3 + draw(8); step > 0; step--)
@@ -117,23 +111,17 @@ function caseFrom(tape: readonly number[], index: number): Case {
 
 const optimised: Backend = (cases) => interpretBackend(cases.map((c) => ({ ...c, graph: optimize(c.graph) })));
 
-const hasCompiler = await findCompiler({}).then(
-  () => true,
-  () => false,
-);
+const hasCompiler = await haveCompiler();
 
 test("every way of running a random graph gives the same", { timeout: 600_000 }, async () => {
   const backends: [string, Backend][] = [
     ["optimised", optimised],
     ["schedules for 8 lanes", scheduledBackend({ lanes: 8, registers: 16 })],
+    ["schedules for 8 lanes, shared by three threads", scheduledBackend({ lanes: 8, registers: 16 }, "auto", 3)],
     ["WebAssembly", wasmBackend()],
     ...(hasCompiler ? [["C", cBackend({ machine: await machineWith(), schedule: "auto" })] as [string, Backend]] : []),
   ];
-  const tapes = fc.sample(fc.array(fc.nat({ max: 5040 }), { minLength: 24, maxLength: 80 }), {
-    numRuns: Number(process.env["HONE_RUNS"] ?? 25),
-    ...(process.env["HONE_SEED"] === undefined ? { seed: 7 } : { seed: Number(process.env["HONE_SEED"]) }),
-  });
-  const cases = tapes.map(caseFrom);
+  const cases = tapesOf({ runs: 25, seed: 7, longest: 80 }).map(caseFrom);
   const wanted = await interpretBackend(cases);
   const failures: string[] = wanted.flatMap((w, i) => ("error" in w ? [`reference, ${cases[i]?.name ?? ""}: ${String(w.error)}`] : []));
   for (const [name, backend] of backends) {

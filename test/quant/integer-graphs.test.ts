@@ -1,5 +1,4 @@
 /** Random quantised graphs: the schedules of every machine give the bits of the ops' definitions. */
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   cBackend,
@@ -13,18 +12,12 @@ import {
 import type { Value } from "../../src/ir/graph.ts";
 import { opBuilder } from "../../src/ops/index.ts";
 import { sameShape } from "../../src/passes/constants.ts";
+import { haveCompiler } from "../../src/runtime/testing/tiny.ts";
 import { elementCount, tensor, type Tensor } from "../../src/tensor/tensor.ts";
-import { findCompiler } from "../../src/toolchain/compiler.ts";
 import { must } from "../../src/util/errors.ts";
+import { drawFrom, pick, tapesOf, type Draw } from "../generators/draw.ts";
 
-type Draw = (below: number) => number;
-
-const pick = <T>(draw: Draw, list: readonly T[]): T => must(list[draw(list.length)], "choice");
-
-const hasCompiler = await findCompiler({}).then(
-  () => true,
-  () => false,
-);
+const hasCompiler = await haveCompiler();
 
 /** A chain of quantised ops over one random picture. */
 class Chain {
@@ -127,8 +120,7 @@ function step(c: Chain, kind: number): Value {
 }
 
 function caseFrom(tape: readonly number[], index: number): Case {
-  let at = 0;
-  const c = new Chain((below) => (tape[at++ % tape.length] ?? 0) % below);
+  const c = new Chain(drawFrom(tape));
   for (let n = 1 + c.draw(4); n > 0; n--) {
     const before = c.value;
     c.value = step(c, c.draw(7));
@@ -140,6 +132,7 @@ function caseFrom(tape: readonly number[], index: number): Case {
 
 const BACKENDS: readonly (readonly [string, () => Promise<Backend>])[] = [
   ["int16 products in 8 lanes", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16 }))],
+  ["int16 products in 8 lanes, shared by three threads", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16 }, "auto", 3))],
   ["byte products in 8 lanes", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16, dot4: true }))],
   ["byte products in 16 lanes", () => Promise.resolve(scheduledBackend({ lanes: 16, registers: 32, dot4: true }))],
   ["WebAssembly", () => Promise.resolve(wasmBackend())],
@@ -147,11 +140,7 @@ const BACKENDS: readonly (readonly [string, () => Promise<Backend>])[] = [
 ];
 
 describe("quantised graphs", () => {
-  const tapes = fc.sample(fc.array(fc.nat({ max: 5040 }), { minLength: 24, maxLength: 90 }), {
-    numRuns: Number(process.env["HONE_RUNS"] ?? 30),
-    seed: Number(process.env["HONE_SEED"] ?? 11),
-  });
-  const cases = tapes.map(caseFrom);
+  const cases = tapesOf({ runs: 30, seed: 11, longest: 90 }).map(caseFrom);
 
   test.for(BACKENDS)("%s: bit-equal to the definitions", { timeout: 300_000 }, async ([, open]) => {
     const wanted = await interpretBackend(cases);

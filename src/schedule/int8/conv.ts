@@ -4,7 +4,7 @@
  * channels. vpdpbusd adds four products exactly; elsewhere bytes are widened to int16 for vpmaddwd, i32x4.dot_i16x8_s or smull, none
  * of which can saturate as vpmaddubsw does.
  */
-import { add, broadcast, cast, constant, dot2, dot4, indexVar, int, load, mul, typeOf, variable } from "../../loop/expr.ts";
+import { add, broadcast, cast, constant, dot2, dot4, indexVar, int, load, mul, sub, typeOf, variable } from "../../loop/expr.ts";
 import { alloc, forLoop, letMutable, letVar, setVar, store } from "../../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
@@ -155,10 +155,12 @@ function loops(k: Kernel): readonly Stmt[] {
   const { l, g, match } = k;
   const { blocks, pixels } = int8Tile(l.machine, Math.ceil(g.channels / g.lanes));
   const [n, oh, r] = [indexVar(`${l.prefix}n`), indexVar(`${l.prefix}oh`), indexVar(`${l.prefix}row`)];
+  // Threads share the rows of the result, and each stages those of the input that it needs.
+  const mine = l.share(g.rows);
   const inRows =
     (source: Source) =>
     (block: Expr, count: number, label: string): readonly Stmt[] => [
-      forLoop(oh, g.rows, rowTiles(k, { n, block, blocks: count, oh }, source, pixels, label)),
+      forLoop(oh, mine.to, rowTiles(k, { n, block, blocks: count, oh }, source, pixels, label), { from: mine.from }),
     ];
   const asIs = direct(k, n, oh);
   if (asIs) return [forLoop(n, g.batch, blockLoop(k, blocks, inRows(asIs)))];
@@ -170,9 +172,11 @@ function loops(k: Kernel): readonly Stmt[] {
     stageRow({ l, g, match, target, to, n, ih, prefix: `${l.prefix}s` });
   const top = int(-g.m.pads[0]);
   if (bytes(g.stagedRows) <= NEAR_IMAGE || bytes(g.kernelRows) > STACK) {
-    const { buffer } = l.place({ name: "staged", dtype: type, dims: [g.stagedRows * rowLength] });
+    const buffer = l.scratch("staged", g.stagedRows * rowLength, type);
     const row = (kh: Expr): Expr => mul(add(mul(oh, int(g.m.strides[0])), mul(kh, int(g.m.dilations[0]))), int(rowLength));
-    const all = forLoop(r, g.stagedRows, stage(buffer, mul(r, int(rowLength)), add(r, top)));
+    const [from, last] = [mul(mine.from, int(g.m.strides[0])), mul(sub(mine.to, int(1)), int(g.m.strides[0]))];
+    const to = add(last, int((g.kernelRows - 1) * g.m.dilations[0] + 1));
+    const all = forLoop(r, to, stage(buffer, mul(r, int(rowLength)), add(r, top)), { from });
     return [forLoop(n, g.batch, [all, ...blockLoop(k, blocks, inRows({ buffer, row, runStride }))])];
   }
   const buffer: Buffer = { name: `${l.prefix}staged`, dtype: type, length: g.kernelRows * rowLength, access: "readwrite" };
@@ -180,7 +184,7 @@ function loops(k: Kernel): readonly Stmt[] {
   const first = add(mul(oh, int(g.m.strides[0])), top);
   const rows = forLoop(r, g.kernelRows, stage(buffer, mul(r, int(rowLength)), add(first, mul(r, int(g.m.dilations[0])))));
   const tiles = blockLoop(k, blocks, (block, count, label) => rowTiles(k, { n, block, blocks: count, oh }, source, pixels, label));
-  return [forLoop(n, g.batch, [alloc(buffer, [forLoop(oh, g.rows, [rows, ...tiles])])])];
+  return [forLoop(n, g.batch, [alloc(buffer, [forLoop(oh, mine.to, [rows, ...tiles], { from: mine.from })])])];
 }
 
 /** −zero · Σ w for each channel of whole blocks. */
