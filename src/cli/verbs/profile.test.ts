@@ -18,7 +18,7 @@ test("every kernel is told with its time, and the shares are of the whole", asyn
   const ran = await hone(["profile", file("tiny.onnx"), "--seconds", "0.05", "--json"]);
   expect(ran.stderr).toBe("");
   expect(ran.code).toBe(0);
-  const json = ran.json() as unknown as ProfileResult & { readonly version: number };
+  const json = JSON.parse(ran.stdout) as ProfileResult & { readonly version: number };
   expect(json.version).toBe(1);
   expect(json.calls.length).toBeGreaterThan(0);
   expect(json.calls.reduce((sum, c) => sum + c.share, 0)).toBeCloseTo(1, 9);
@@ -36,7 +36,7 @@ test("an engine is built again as it was, from its model", async () => {
   await hone(["build", file("tiny.onnx"), "-o", file("tiny.hone"), "--schedule", "naive"]);
   const ran = await hone(["profile", file("tiny.hone"), "--model", file("tiny.onnx"), "--seconds", "0.05", "--json"]);
   expect(ran.code).toBe(0);
-  const { calls } = ran.json() as unknown as ProfileResult;
+  const { calls } = JSON.parse(ran.stdout) as ProfileResult;
   expect(new Set(calls.flatMap((c) => c.schedules))).toEqual(new Set(["textbook"]));
 });
 

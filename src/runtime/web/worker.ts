@@ -13,7 +13,18 @@ interface Scope {
   postMessage(reply: Reply, transfer: readonly ArrayBufferLike[]): void;
 }
 
-const scope = globalThis as unknown as Scope;
+function isScope(global: object): global is Scope {
+  return "addEventListener" in global && "postMessage" in global;
+}
+
+/** Throws `internal` where there is no page to answer. */
+function workerScope(): Scope {
+  const global: object = globalThis;
+  if (isScope(global)) return global;
+  throw new HoneError("internal", "this is the program of a worker, and was started as another");
+}
+
+const scope = workerScope();
 const memory = { newMemory: (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes) };
 
 class Host {
