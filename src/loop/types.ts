@@ -156,7 +156,7 @@ export type Expr =
   | ReduceLanes
   | SaturatingCast;
 
-export type LoopMode = "serial" | "parallel" | "unroll";
+export type LoopMode = "serial" | "unroll";
 
 export interface For {
   readonly kind: "for";
