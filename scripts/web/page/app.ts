@@ -29,7 +29,8 @@ function problem(error: unknown): void {
   box.hidden = false;
 }
 
-const engine = await open();
+/** Opened while the page already takes photos: the first one waits for it, and is not lost. */
+const engine = open();
 
 interface OpenEngine {
   find(image: Image): Promise<{ readonly faces: readonly Face[]; readonly modelMs: number }>;
@@ -75,13 +76,14 @@ function pixels(): Image {
 }
 
 async function look(source: CanvasImageSource, width: number, height: number): Promise<void> {
-  if (!engine) return;
+  const opened = await engine;
+  if (!opened) return;
   const scale = Math.min(1, LONGEST / Math.max(width, height));
   const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
   if (picture.width !== w || picture.height !== h) Object.assign(picture, { width: w, height: h });
   contextOf(picture).drawImage(source, 0, 0, w, h);
   const began = performance.now();
-  const { faces, modelMs } = await engine.find(pixels());
+  const { faces, modelMs } = await opened.find(pixels());
   const whole = performance.now() - began;
   drawFaces(picture, faces);
   picture.hidden = false;
