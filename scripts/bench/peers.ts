@@ -1,6 +1,7 @@
 /**
  * The table of models against ONNX Runtime, one thread, batch 1: `npm run bench:peers [-- --write] [--seconds N] [--json] [NAME...]`.
- * Models that are not there are left out and named. --write renews docs/performance.md.
+ * Models that are not there are left out and named. --write renews docs/performance.md. With HONE_PYTHON naming a Python that has
+ * them, OpenVINO and ncnn (by pnnx) are timed as well, and LiteRT on two TFLite models.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
@@ -8,6 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bench, type BenchResult } from "../../src/workflow/bench.ts";
 import { ensureModel } from "../models/write.ts";
+import { must } from "../../src/util/errors.ts";
+import { timeBeside, type PythonPeers } from "./python-peers.ts";
 import { performancePage } from "./performance-page.ts";
 
 export interface PeerCase {
@@ -20,6 +23,7 @@ export interface PeerCase {
 
 export interface PeerRow extends PeerCase {
   readonly result: BenchResult;
+  readonly others?: PythonPeers;
   /** Of the last minute, before and after. */
   readonly load: readonly [number, number];
 }
@@ -38,6 +42,14 @@ const CASES: readonly PeerCase[] = [
   { name: "ultra-light-rfb-320", floor: 1.2, file: "ultra-light/version-RFB-320.onnx" },
   { name: "fastestdet", floor: 1.2, file: "fastestdet/FastestDet.onnx" },
 ];
+
+/** TFLite models of a package that the demo uses too. */
+const TFLITE: readonly string[] = ["face_detection_short_range", "face_detection_full_range"];
+
+export interface TfliteRow {
+  readonly name: string;
+  readonly others: PythonPeers;
+}
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const SHARED = join(root, "../shared/models");
@@ -58,11 +70,21 @@ async function pathOf({ name, file }: PeerCase): Promise<string | undefined> {
 
 const loadNow = (): number => loadavg()[0] ?? NaN;
 
+const python = process.env["HONE_PYTHON"];
+
 async function measure(c: PeerCase, path: string, seconds: number): Promise<PeerRow> {
   const before = loadNow();
   const result = await bench(path, { against: "onnxruntime", threads: 1, seconds });
-  return { ...c, result, load: [before, loadNow()] };
+  const others = python === undefined ? {} : { others: await timeBeside(python, path, seconds) };
+  return { ...c, result, ...others, load: [before, loadNow()] };
 }
+
+const beside = ({ ms, peers, failed }: PythonPeers): string =>
+  [
+    `${ms.toFixed(2)} ms`,
+    ...peers.map((p) => `${p.name} ${p.ms.toFixed(2)} ms (${p.ratio.toFixed(2)}x)`),
+    ...Object.entries(failed).map(([name, why]) => `${name}: ${why}`),
+  ].join("  ");
 
 function line({ name, floor, result, load }: PeerRow): string {
   const { against, latencyMs, shareOfPeak, peakGflops } = result;
@@ -90,11 +112,19 @@ for (const c of CASES.filter(({ name }) => words.length === 0 || words.some((w) 
   const row = await measure(c, path, option("--seconds", 3));
   rows.push(row);
   say(line(row));
+  if (row.others) say(`${"".padEnd(30)} ${beside(row.others)}`);
 }
-if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ version: 1, rows })}\n`);
+const tflite: TfliteRow[] = [];
+for (const name of python === undefined || words.length > 0 ? [] : TFLITE) {
+  const path = join(root, `node_modules/@mediapipe/face_detection/${name}.tflite`);
+  if (!existsSync(path)) continue;
+  tflite.push({ name, others: await timeBeside(python ?? "", path, option("--seconds", 3)) });
+  say(`${name.padEnd(30)} ${beside(must(tflite.at(-1), "row").others)}`);
+}
+if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ version: 1, rows, tflite })}\n`);
 if (process.argv.includes("--write")) {
   const page = join(root, "docs/performance.md");
-  writeFileSync(page, performancePage(rows, { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length }));
+  writeFileSync(page, performancePage(rows, tflite, { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length }));
   say(`wrote ${page}`);
 }
 process.exitCode = rows.every((r) => (r.result.against?.ratio ?? 0) >= r.floor) ? 0 : 3;

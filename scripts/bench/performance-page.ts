@@ -1,5 +1,6 @@
 /** docs/performance.md out of a run of the bench: what was measured, how, and on what. */
-import type { PeerRow } from "./peers.ts";
+import type { PeerRow, TfliteRow } from "./peers.ts";
+import type { PythonPeers } from "./python-peers.ts";
 
 export interface MachineFacts {
   readonly cpu: string;
@@ -12,11 +13,12 @@ const HOW = `## How it is measured
 - The other side gets the file as shipped and a cleaned one: initializers are constants and no longer inputs, inputs have numbers. The ratio is the least time of the faster of the two over hone's least time: above 1, hone is faster. Least against least, because whatever else runs on the machine only ever adds time.
 - The fp32 peak is measured in the same run, between the turns: independent multiply-adds in the widest vectors. GFLOP/s count two operations for each multiply-accumulate of convolutions, Gemm and MatMul, whatever the kernels really execute.
 - "By CPU" is the same ratio of least CPU times: what preemption by other work does not touch. On a quiet machine the two agree.
+- OpenVINO (precision hint f32), ncnn (converted by pnnx, 16-bit storage and arithmetic off) and LiteRT (XNNPACK) run in a Python beside, each on one thread, in turns of some 30 ms with hone. Their answers are not compared here, and one that does not open a model says why.
 - Load time and memory are those of a fresh process for each side that loads and runs five times; "above Node" leaves out what an empty Node takes.
 - resnet, vgg, mobilenet and squeezenet are written by \`npm run models -- out/models\` with seeded random weights: the real architectures, meaningless answers. The others are the files of shared/models.
 - "differs" is the worst ‖a−b‖/‖b‖ of any output between the two on the same input.
 
-Again: \`npm run bench:peers -- --write\`; one model: \`hone bench MODEL.onnx --against onnxruntime\`; where the time goes: \`hone profile MODEL.onnx\`.
+Again: \`HONE_PYTHON=python3 npm run bench:peers -- --write\` (without HONE_PYTHON only ONNX Runtime); one model: \`hone bench MODEL.onnx --against onnxruntime\`; where the time goes: \`hone profile MODEL.onnx\`.
 `;
 
 const ms = (x: number | null | undefined): string => (x === null || x === undefined ? "–" : x.toFixed(2));
@@ -54,8 +56,41 @@ function spread({ name, result, load }: PeerRow): string {
   return `| ${[...cells, percent(variation), result.peakGflops.toFixed(0), `${load[0].toFixed(1)}–${load[1].toFixed(1)}`].join(" | ")} |`;
 }
 
+const oneLine = (text: string): string => text.replaceAll("|", "/");
+
+function besideRow(name: string, { ms: own, peers, failed }: PythonPeers, columns: readonly string[]): string {
+  const cells = columns.flatMap((column) => {
+    const peer = peers.find((p) => p.name === column);
+    return peer ? [ms(peer.ms), peer.ratio.toFixed(2)] : [oneLine(failed[column] ?? "–"), "–"];
+  });
+  return `| ${[name, ms(own), ...cells].join(" | ")} |`;
+}
+
+/** A table for each group of libraries; nothing when no Python was asked. */
+function besidePython(rows: readonly PeerRow[], tflite: readonly TfliteRow[]): string {
+  const table = (
+    title: string,
+    list: readonly { readonly name: string; readonly others?: PythonPeers }[],
+    columns: readonly string[],
+  ): string => {
+    const lines = list.flatMap(({ name, others }) => (others ? [besideRow(name, others, columns)] : []));
+    if (lines.length === 0) return "";
+    const versions = columns.map(
+      (c) => `${c} ${list.flatMap((r) => r.others?.peers ?? []).find((p) => p.name === c)?.version ?? "(not there)"}`,
+    );
+    const head = ["model", "hone ms", ...columns.flatMap((c) => [`${c} ms`, "ratio"])];
+    return `${title} ${versions.join(", ")}:\n\n| ${head.join(" | ")} |\n|---|${head
+      .slice(1)
+      .map(() => "--:|")
+      .join("")}\n${lines.join("\n")}\n\n`;
+  };
+  return (
+    table("Beside other libraries, in turns with them,", rows, ["openvino", "ncnn"]) + table("TFLite models beside", tflite, ["litert"])
+  );
+}
+
 /** The page as Markdown. */
-export function performancePage(rows: readonly PeerRow[], { cpu, cores }: MachineFacts): string {
+export function performancePage(rows: readonly PeerRow[], tflite: readonly TfliteRow[], { cpu, cores }: MachineFacts): string {
   const target = rows[0]?.result.target ?? "unknown";
   const met = rows.filter((r) => (r.result.against?.ratio ?? 0) >= r.floor).length;
   const busy = rows.some((r) => Math.max(...r.load) > 1.5)
@@ -71,7 +106,7 @@ hone against onnxruntime-node, fp32, one thread, batch 1, on ${cpu.trim()} (${co
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ${rows.map(row).join("\n")}
 
-| model | load ms | onnxruntime | memory above Node, MB | onnxruntime |
+${besidePython(rows, tflite)}| model | load ms | onnxruntime | memory above Node, MB | onnxruntime |
 |---|--:|--:|--:|--:|
 ${rows.map(footprint).join("\n")}
 
