@@ -15,11 +15,13 @@ const DAMAGED_HINT = "Copy the file again, or rebuild it with `hone build`.";
 
 /**
  * Reads and checks a .hone file. Every length is bounded and every offset checked before it is followed; the hash is
- * compared before the header is parsed. Sections are views of `bytes`, which must not change afterwards.
+ * compared before the header is parsed. Sections are views of `source`, which must not change afterwards.
  * Throws `engine.damaged` or `engine.version`.
  */
-export function readEngine(bytes: Uint8Array, options: ReadEngineOptions = {}): Engine {
+export function readEngine(source: Uint8Array, options: ReadEngineOptions = {}): Engine {
   const at: ErrorPlace = options.file === undefined ? {} : { file: options.file };
+  // Of a Buffer, slice() is a view: whoever wanted a copy of a section would change the caller's file.
+  const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   const headerBytes = checkPreamble(bytes, at);
   const digest = checkHash(bytes, options.hash ?? sha256, at);
   const header = parseHeader(bytes.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + headerBytes), at);

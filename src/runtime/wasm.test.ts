@@ -44,6 +44,12 @@ describe("an engine of WebAssembly", () => {
     expect((await errorOf(() => session.run({ x }))).code).toBe("engine.closed");
   });
 
+  test("leaves the bytes that it was opened from as they were, those of a Buffer too", async () => {
+    const buffer = Buffer.from(bytes);
+    for (let i = 0; i < 2; i++) await (await Session.open(buffer)).close();
+    expect(buffer.equals(bytes)).toBe(true);
+  });
+
   test("runs loops that data end, and gives up on those that do not end", { timeout: 60_000 }, async () => {
     const session = await Session.open(engineOf(doublingGraph()));
     const one = (value: number): Tensor => ({ type: "float32", dims: [1], data: Float32Array.of(value) });
