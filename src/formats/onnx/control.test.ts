@@ -95,7 +95,7 @@ describe("If", () => {
     expect(controls(graph)).toEqual([]);
   });
 
-  test("a problem in a branch is told once, with its node", () => {
+  test("a problem in one branch is told with its node, and what can be done when the other is the one that runs", () => {
     const bad = [
       onnxNode("If", ["c"], ["y"], {
         then_branch: subgraph([], ["a"], [onnxNode("Nonsense", ["x"], ["a"], {}, "inner")]),
@@ -103,7 +103,8 @@ describe("If", () => {
       }),
     ];
     const error = errorOf({ inputs: { ...inputs, c: flag(true) }, node: bad, outputs: ["y"] });
-    expect(error).toMatchObject({ code: "model.unsupported", problems: [{ at: { node: "inner", op: "Nonsense" } }] });
+    expect(error).toMatchObject({ code: "model.unsupported", problems: [{ at: { node: "inner", op: "Nonsense" } }, { at: { op: "If" } }] });
+    expect(error.describe()).toContain("hone convert model.onnx --set");
   });
 
   test("branches of different ranks need to be decided before", () => {

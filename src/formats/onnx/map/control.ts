@@ -19,7 +19,10 @@ const ifNode: FlowMapper = (n, _things, flow) => {
   return n.emitAll("if", [n.input(0), ...captured], {}, branches[0].output.length, graphs);
 };
 
-/** Does all, also after one has failed, so that the problems of each are told; then throws the first failure. */
+/**
+ * Does all, also after one has failed, so that the problems of each are told; then throws. A branch may be impossible only for the
+ * shapes that were given, which nothing but its condition keeps from running.
+ */
 function both<T>(work: readonly (() => T)[]): readonly T[] {
   const failures: unknown[] = [];
   const results = work.flatMap((f) => {
@@ -30,8 +33,11 @@ function both<T>(work: readonly (() => T)[]): readonly T[] {
       return [];
     }
   });
-  if (failures.length > 0) throw failures[0];
-  return results;
+  if (failures.length === 0) return results;
+  if (results.length === 0) throw failures[0];
+  throw new HoneError("model.unsupported", "one branch of If cannot be compiled for these shapes, the other can", {
+    hint: "Where the model's inputs decide, make the one that does a constant, for example: hone convert model.onnx --set rate=16000",
+  });
 }
 
 const tensorOutput = (thing: Thing): Value => tensorOnly(thing, "an output of a branch that is chosen while the model runs");
