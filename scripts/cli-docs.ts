@@ -35,6 +35,7 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     eval     {version, runs: [{engine, images, metrics: {AP, AP50, AP75, …}, intervals: {AP: [low, high], …}, latencyMs}]}
     face     {version, image: {width, height}, faces: [{box: [x, y, w, h], score, points: [[x, y], …]}]}
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [],
+              rows: [{precision, code, engine, bytes, latencyMs, AP, AP50}], calibratedWith, heldOut,
               scores: [{on, AP, AP50, images, faces, faceHeight}], sheet}
     targets  {version, platform, compiler, features, targets: [{name, here, lacks, chosen}]}
     doctor   {version, well, checks: [{name, state, found, fix}]}; with --preprocess

@@ -30,8 +30,8 @@ export type Method = CalibratorName;
 export const DEFAULT_METHOD: Method = "minmax";
 
 export interface CalibrateOptions extends BuildModelOptions {
-  /** Folder of photos, or one photo. */
-  readonly images: string;
+  /** Photos, and folders of them. */
+  readonly images: string | readonly string[];
   readonly method: Method;
   /** Whether channels may be scaled so that bytes hold them better. Default true. */
   readonly equalise?: boolean;
@@ -52,8 +52,9 @@ export interface Photos {
   readonly skipped: readonly Problem[];
 }
 
-async function findPhotos(folder: string, signal: AbortSignal | undefined): Promise<Photos> {
-  const paths = await listImages(folder, { recursive: true, ...given("signal", signal) });
+async function findPhotos(images: readonly string[], signal: AbortSignal | undefined): Promise<Photos> {
+  const lists = await Promise.all(images.map((path) => listImages(path, { recursive: true, ...given("signal", signal) })));
+  const paths = lists.flat();
   const byHash = new Map<string, string>();
   const skipped: Problem[] = [];
   for (const path of paths) {
@@ -245,14 +246,16 @@ export interface ObservedModel {
 
 /** Runs a model on photos. Throws `quant.no-samples`, `quant.not-finite`, and what building throws. */
 export async function observeModel(path: string, options: Omit<CalibrateOptions, "method">): Promise<ObservedModel> {
-  const photos = await findPhotos(options.images, options.signal);
-  if (photos.files.length === 0) throw noSamples(options.images, photos.skipped);
+  const images = [options.images].flat();
+  const from = images.join(", ");
+  const photos = await findPhotos(images, options.signal);
+  if (photos.files.length === 0) throw noSamples(from, photos.skipped);
   const prepared = await prepare(path, options);
   const graph = optimisedGraph(prepared);
   const factors: Factors = options.equalise === false ? new Map() : await chooseFactors(graph, photos, prepared, options);
   const plan = planInt8(equalise(graph, factors));
   const { observations, skipped } = await observe(plan, photos, prepared, options);
-  if (observations.samples.length === 0) throw noSamples(options.images, skipped);
+  if (observations.samples.length === 0) throw noSamples(from, skipped);
   return { prepared, plan, observations, skipped, factors };
 }
 

@@ -4,16 +4,16 @@ import { basename, dirname, join } from "node:path";
 import type { Image } from "../data/image.ts";
 import { loadImage } from "../data/node/decode.ts";
 import { encodeImage } from "../data/node/encode.ts";
-import { preprocess } from "../data/normalize.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { drawFaces } from "../vision/draw.ts";
 import type { Face } from "../vision/face.ts";
 import { buildFile } from "./build.ts";
 import { contactSheet } from "./contact-sheet.ts";
+import { measureEngines, type DemoPicture, type DemoTable } from "./demo-engines.ts";
 import { LEAST_SCORE, marksOf, scorePhotos, scoreSheet, type DemoScore, type MarkedPhoto } from "./demo-eval.ts";
 import { detectorModel, packageFile } from "./detector.ts";
 import { given, type JobOptions } from "./events.ts";
-import { findFaces, openDetector, sizeFor, type Detector } from "./face.ts";
+import { findFaces, openDetector, type Detector } from "./face.ts";
 import { baseName } from "./model-file.ts";
 import { writeOutput } from "./output-file.ts";
 import { listImages } from "../data/node/source.ts";
@@ -36,7 +36,7 @@ export interface DemoPhoto {
   readonly output: string;
 }
 
-export interface Demo {
+export interface Demo extends DemoTable {
   readonly model: string;
   readonly engine: string;
   readonly target: string;
@@ -45,9 +45,8 @@ export interface Demo {
   readonly buildSeconds: number;
   readonly fromCache: boolean;
   readonly faces: number;
-  /** The least of several runs of the model alone. */
+  /** The first row's. */
   readonly latencyMs: number;
-  readonly runs: number;
   readonly engineBytes: number;
   readonly arenaBytes: number;
   readonly photos: readonly DemoPhoto[];
@@ -66,18 +65,21 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
   const detector = await openDetector(engine.path, undefined, signal);
   try {
     const found: DemoPhoto[] = [];
-    const pictures: Image[] = [];
-    const marked: Marked[] = [];
+    const drawn: Image[] = [];
+    const pictures: DemoPicture[] = [];
     for (const [i, photo] of photos.entries()) {
       onEvent?.({ kind: "step", text: `looking for faces in ${basename(photo)}` });
       const { result, picture, image, marks } = await onePhoto(detector, photo, options);
       found.push(result);
-      if (marks !== undefined) marked.push({ ...marks, image });
-      pictures.push(picture);
+      pictures.push({ path: photo, image, marks });
+      drawn.push(picture);
       onEvent?.({ kind: "progress", done: i + 1, total: photos.length });
     }
     const sheet = join(folder, "faces.png");
-    await save(contactSheet(pictures).image, sheet);
+    await save(contactSheet(drawn).image, sheet);
+    const marked = pictures.flatMap(({ image, marks }) => (marks === undefined ? [] : [{ ...marks, image }]));
+    const scores = await scoresOf(detector, marked, options);
+    const table = await measureEngines(model, built, pictures, options);
     return {
       model: baseName(model),
       engine: engine.path,
@@ -87,11 +89,12 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
       buildSeconds: built.seconds,
       fromCache: built.build.fromCache,
       faces: found.reduce((n, p) => n + p.faces.length, 0),
-      ...(await latency(detector, must(pictures[0], "a photo"), signal)),
+      ...table,
+      latencyMs: must(table.rows[0], "a row").latencyMs,
       engineBytes: engine.bytes,
       arenaBytes: Math.max(...built.build.compiled.programs.map((p) => p.arenaBytes)),
       photos: found,
-      scores: await scoresOf(detector, marked, options),
+      scores,
       sheet,
     };
   } finally {
@@ -132,23 +135,6 @@ async function onePhoto(detector: Detector, photo: string, options: DemoOptions)
     marks: await marksOf(photo),
     result: { photo, width: image.width, height: image.height, faces, milliseconds, output },
   };
-}
-
-const RUNS = 20;
-const WARM_UP = 3;
-
-async function latency(detector: Detector, image: Image, signal?: AbortSignal): Promise<{ latencyMs: number; runs: number }> {
-  const { session, recipe } = detector;
-  const size = must(sizeFor(detector, image), "the input's size");
-  const { tensor } = preprocess(image, size.width, size.height, recipe.preprocess);
-  const feeds = { [must(session.inputNames[0], "an input")]: tensor };
-  let least = Infinity;
-  for (let i = 0; i < RUNS + WARM_UP; i++) {
-    const began = performance.now();
-    await session.run(feeds, { signal });
-    if (i >= WARM_UP) least = Math.min(least, performance.now() - began);
-  }
-  return { latencyMs: least, runs: RUNS };
 }
 
 async function save(picture: Image, path: string): Promise<void> {

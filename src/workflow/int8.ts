@@ -95,12 +95,16 @@ function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
 
 /** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */
 export async function int8For(model: string, options: Int8Options): Promise<Int8> {
-  const { table, photos, skipped } = await tableFor(model, options);
+  return int8From(await tableFor(model, options), options.calib);
+}
+
+/** The rewriting that a table allows, which comes from what is called `from`. It throws `quant.table` when ranges are missing. */
+export function int8From({ table, photos, skipped }: TableSource, from: string): Int8 {
   const float = new Map<string, string>();
   let int8 = 0;
   const rewrite = (graph: Graph): Graph => {
     const plan = planInt8(equalise(graph, table.factors ?? new Map()), { float: table.float });
-    checkRanges(plan, table, options.calib);
+    checkRanges(plan, table, from);
     int8 = new Set([...plan.units.values()].filter((u) => u.kind === "conv")).size;
     for (const [node, why] of plan.refused) float.set(node.origin.join(", ") || node.name, why);
     return applyInt8(plan, table.ranges);
