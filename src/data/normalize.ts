@@ -6,6 +6,7 @@ import { fitImage, type Placement } from "./letterbox.ts";
 /** Pixels to a tensor of [1,3,H,W] or [1,H,W,3]: value = (pixel − mean) / std; for `uint8` rounded and clamped to 0…255. */
 export function toTensor(image: Image, rule: Pick<Preprocess, "channels" | "layout" | "dtype" | "mean" | "std">): Tensor {
   const { width, height, data } = image;
+  if (takesBytes(rule)) return tensor("uint8", [1, height, width, 3], data.slice());
   const plane = width * height;
   const values = rule.dtype === "float32" ? new Float32Array(plane * 3) : new Uint8ClampedArray(plane * 3);
   const planar = rule.layout === "NCHW";
@@ -18,6 +19,11 @@ export function toTensor(image: Image, rule: Pick<Preprocess, "channels" | "layo
   const dims = planar ? [1, 3, height, width] : [1, height, width, 3];
   if (values instanceof Float32Array) return tensor("float32", dims, values);
   return tensor("uint8", dims, new Uint8Array(values.buffer));
+}
+
+/** Whether the tensor is the image's own bytes. */
+function takesBytes({ dtype, layout, channels, mean, std }: Parameters<typeof toTensor>[1]): boolean {
+  return dtype === "uint8" && layout === "NHWC" && channels === "RGB" && mean.every((m) => m === 0) && std.every((s) => s === 1);
 }
 
 function channelTable(rule: Pick<Preprocess, "mean" | "std">, channel: number): Float64Array {

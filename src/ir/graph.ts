@@ -54,6 +54,8 @@ export interface Graph {
 export interface Group {
   readonly anchor: Node;
   readonly nodes: readonly Node[];
+  /** Nodes that make the anchor's first input and are computed while it is read; `nodes` has them too, before the anchor. */
+  readonly prologue?: Group;
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
 }

@@ -2,11 +2,12 @@
  * Chains of reshapes, transposes and gathers that in the end only move channels become one op that says so. Exporters write a
  * channel shuffle (Zhang et al., "ShuffleNet", CVPR 2018) and a split as such chains, each link of them a copy.
  */
-import { input, output, type Node, type Value } from "../ir/graph.ts";
+import { input, output, type Attrs, type Node, type Value } from "../ir/graph.ts";
 import type { RewriteContext, Rule } from "../ir/rewrite.ts";
 import { evaluateNode } from "../ops/evaluate.ts";
 import { isStatic } from "../tensor/dim.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { floats, floatTensor } from "./constants.ts";
 import { rulePass, type Pass } from "./pass.ts";
 
 /** Ops that move elements, as their constant operands say. */
@@ -87,8 +88,42 @@ const takeChannels: Rule = {
   },
 };
 
+const isDenseConv = (node: Node): boolean => node.op === "conv" && Number(node.attrs["group"] ?? 1) === 1;
+
+/** Weights [out, in, ...kernel] with the input channel i at `channels[i]`. */
+function reordered(dims: readonly number[], data: Float32Array, channels: readonly number[]): Float32Array {
+  const [out = 0, count = 0, ...kernel] = dims;
+  const area = elementCount(kernel);
+  const moved = new Float32Array(data.length);
+  for (let o = 0; o < out; o++)
+    channels.forEach((to, i) => {
+      moved.set(data.subarray((o * count + i) * area, (o * count + i + 1) * area), (o * count + to) * area);
+    });
+  return moved;
+}
+
+/** Channels in another order before a convolution: its weights take that order instead, as a model that wants blue first does. */
+const intoWeights: Rule = {
+  name: "channels-into-weights",
+  match: (node, context) => {
+    const taken = isDenseConv(node) ? context.producer(node.inputs[0]) : undefined;
+    const [, w, ...rest] = node.inputs;
+    const data = floats(w);
+    if (taken?.op !== "takeChannels" || taken.inputs.length !== 1 || !w?.data || !data) return undefined;
+    const channels = integerList(taken.attrs["channels"]);
+    const isOrder = new Set(channels).size === channels.length && input(taken, 0).shape[1] === channels.length;
+    if (!isOrder) return undefined;
+    const patch = context.patch(node, taken);
+    const weights = patch.constant(w.name, floatTensor(w.data.dims, reordered(w.data.dims, data, channels)));
+    patch.op("conv", [input(taken, 0), weights, ...rest], node.attrs, { replaces: node.outputs });
+    return patch;
+  },
+};
+
+const integerList = (attr: Attrs[string] | undefined): readonly number[] => (Array.isArray(attr) ? (attr as readonly number[]) : []);
+
 export const channelMaps: Pass = rulePass(
   "channel-maps",
   "spares the copies of channel shuffles and splits; before layouts are chosen, which it lets stay",
-  [takeChannels],
+  [takeChannels, intoWeights],
 );

@@ -57,6 +57,37 @@ function follower(value: Value, uses: Uses, taken: ReadonlySet<Node>): Node | un
   return canFollow(next, value) ? next : undefined;
 }
 
+/** Channels that a convolution reads as they lie beside each other in a photo. */
+const PHOTO_CHANNELS = 4;
+
+/** Whether the group does no more than turn a photo's bytes into planes of numbers. */
+function readsPhoto({ anchor, outputs }: Group): boolean {
+  const [x] = anchor.inputs;
+  const result = outputs[0];
+  return (
+    anchor.op === "transpose" &&
+    x?.dtype === "uint8" &&
+    x.shape.length === 4 &&
+    Number(x.shape[3]) <= PHOTO_CHANNELS &&
+    String(anchor.attrs["perm"]) === "0,3,1,2" &&
+    result?.dtype === "float32"
+  );
+}
+
+/** Photos are read by the convolution that they are for, if it is the only one. */
+function withPrologues(groups: readonly Group[], uses: Uses): readonly Group[] {
+  const photos = new Map(groups.filter(readsPhoto).map((g) => [g.outputs[0], g] as const));
+  const inside = new Set<Group>();
+  const joined = groups.map((g): Group => {
+    const [x] = g.anchor.inputs;
+    const prologue = g.anchor.op === "conv" && Number(g.anchor.attrs["group"] ?? 1) === 1 ? photos.get(x) : undefined;
+    if (!x || !prologue || uses.outputs.has(x) || uses.consumers.get(x)?.length !== 1) return g;
+    inside.add(prologue);
+    return { ...groupOf([...prologue.nodes, ...g.nodes], g.anchor), prologue };
+  });
+  return joined.filter((g) => !inside.has(g));
+}
+
 function groupOf(nodes: readonly Node[], anchor: Node): Group {
   const inside = new Set(nodes.flatMap((n) => n.outputs));
   const inputs = [...new Set(nodes.flatMap((n) => n.inputs))].filter((v): v is Value => v !== undefined && !inside.has(v));
@@ -105,5 +136,6 @@ export function fuse(graph: Graph): GroupedGraph {
     const nodes = [anchor, ...(canLead(anchor) ? followersOf(anchor, uses, taken) : [])];
     groupAt.set(nodes.at(-1) ?? anchor, groupOf(nodes, anchor));
   }
-  return { graph, groups: graph.nodes.flatMap((n) => groupAt.get(n) ?? []) };
+  const groups = graph.nodes.flatMap((n) => groupAt.get(n) ?? []);
+  return { graph, groups: withPrologues(groups, uses) };
 }

@@ -96,11 +96,14 @@ export function validPixels(c: TileContext, kw: number): readonly number[] {
 
 type TileBody = (c: TileContext) => readonly Stmt[];
 
+/** What is done before a row, where rows are the outer loop. */
+export type RowWork = (n: Expr, oh: Expr) => readonly Stmt[];
+
 /**
  * Loops over batch, blocks of channels, parts of the reduction, rows and runs of tiles. With several parts, the weights of one
  * part stay in the nearest cache while all tiles are advanced by it.
  */
-export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, parts: number = 1): readonly Stmt[] {
+export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, parts: number = 1, before?: RowWork): readonly Stmt[] {
   const { prefix } = l;
   const total = Math.ceil(g.channels / g.lanes);
   const n = indexVar(`${prefix}n`);
@@ -157,7 +160,7 @@ export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, 
     forLoop(group, min(to, int(even)), inPart(tilesOf(mul(group, int(tile.blocks)), tile.blocks, "a")), { from }),
     ...(rest > 0 ? [forLoop(last, to, inPart(tilesOf(int(even * tile.blocks), rest, "b")), { from: max(from, int(even)) })] : []),
   ];
-  return [forLoop(n, g.batch, [forLoop(oh, whole.to, groups, { from: whole.from })])];
+  return [forLoop(n, g.batch, [forLoop(oh, whole.to, [...(before?.(n, oh) ?? []), ...groups], { from: whole.from })])];
 }
 
 /** Whether the result is float32 in blocks of one vector. */

@@ -4,7 +4,7 @@
  * reduction; weights are read as vectors, inputs as broadcast scalars. Columns whose taps fall outside the input have tiles of
  * their own, in which those taps are left out, so nothing is padded or checked.
  */
-import { offsetOf } from "../loop/expand.ts";
+import { offsetOf, type Placement } from "../loop/expand.ts";
 import { add, binary, broadcast, compare, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import { forLoop, ifThen, letMutable, letVar, prefetch, setVar } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
@@ -13,8 +13,12 @@ import { accumulators, epilogue, resume, suspend, tileLoops, validPixels, writes
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
 import { packConv } from "./pack.ts";
+import { photoRows } from "./photo-rows.ts";
 import { inputColumn } from "./tiles.ts";
 import { must } from "../util/errors.ts";
+
+/** Where an element of the input is read, under row kh of the kernel. */
+type Source = (c: TileContext, channel: Expr, kh: Expr, iw: Expr) => Expr;
 
 /** Packed weights, and how the input channels are cut. */
 interface Weights {
@@ -29,22 +33,21 @@ interface Weights {
 function tap(
   c: TileContext,
   w: Weights,
+  source: Source,
   at: (block: number, pixel: number) => Var,
   index: { readonly run: Expr; readonly kh: Expr; readonly ic: Expr },
   kw: number,
 ): readonly Stmt[] {
-  const { g, l, prefix } = c;
+  const { g, prefix } = c;
   const { m, lanes } = g;
-  const x = l.place(m.x);
   const type = typeOf("float32", lanes);
-  const ih = sub(add(mul(c.oh, int(m.strides[0])), mul(index.kh, int(m.dilations[0]))), int(m.pads[0]));
   const columns = { stride: m.strides[1], dilation: m.dilations[1], pad: m.pads[1] };
   const vectors = Array.from({ length: c.blocks }, (_, b) => variable(`${prefix}w${b}_${kw}`, type));
   const position = add(mul(index.kh, int(g.kernelColumns)), int(kw));
   const updates = validPixels(c, kw).flatMap((t): Stmt[] => {
     const iw = add(mul(c.ow, int(columns.stride)), int(inputColumn(columns, t, kw)));
     const v = variable(`${prefix}x${t}_${kw}`, type);
-    const scalar = load(x.buffer, offsetOf(inputDims(g), x.layout, [c.n, add(mul(index.run, int(w.inner)), index.ic), ih, iw]));
+    const scalar = source(c, add(mul(index.run, int(w.inner)), index.ic), index.kh, iw);
     return [letVar(v, broadcast(scalar, lanes)), ...vectors.map((wv, b) => setVar(at(b, t), fma(v, wv, at(b, t))))];
   });
   return [...vectors.map((wv, b) => letVar(wv, w.at(c, b, index.run, position, index.ic))), ...updates];
@@ -52,11 +55,20 @@ function tap(
 
 const inputDims = (g: Geometry): readonly number[] => [g.batch, g.inputChannels, g.inputRows, g.inputColumns];
 
+/** Reads the input where it lies. */
+function fromMemory(x: Placement): Source {
+  return ({ g, n, oh }, channel, kh, iw) => {
+    const { strides, dilations, pads } = g.m;
+    const ih = sub(add(mul(oh, int(strides[0])), mul(kh, int(dilations[0]))), int(pads[0]));
+    return load(x.buffer, offsetOf(inputDims(g), x.layout, [n, channel, ih, iw]));
+  };
+}
+
 /**
  * One tile. From a plain input, as the first layer has, each input channel is summed by itself and the sums are added: shorter
  * chains round less, and it is the order of ONNX Runtime, whose results ours then equal to the bit.
  */
-function denseTile(c: TileContext, w: Weights, parts: number): readonly Stmt[] {
+function denseTile(c: TileContext, w: Weights, source: Source, parts: number): readonly Stmt[] {
   const { g, l, prefix } = c;
   const { vars, at } = accumulators(c);
   const run = indexVar(`${prefix}icb`);
@@ -66,7 +78,7 @@ function denseTile(c: TileContext, w: Weights, parts: number): readonly Stmt[] {
   const taps = (width: number): readonly Stmt[] =>
     Array.from({ length: g.kernelColumns }, (_, kw) => kw)
       .filter((kw) => validPixels(c, kw).length > 0)
-      .map((kw) => forLoop(ic, width, tap(c, w, at, { run, kh, ic }, kw)));
+      .map((kw) => forLoop(ic, width, tap(c, w, source, at, { run, kh, ic }, kw)));
   const rows = (width: number): readonly Stmt[] => [...ahead(c, run, w.inner), forLoop(kh, range.to, taps(width), { from: range.from })];
   const zero = constant(0, "float32", g.lanes);
   const zeroed = vars.map((v) => letMutable(v, zero));
@@ -136,11 +148,15 @@ export const denseConv: Schedule = {
   lower: (l) => {
     const m = matchConv(l.nest);
     if (!m || m.depthwise || !l.constantOf(m.w) || !writesVectors(l)) return undefined;
-    const g = geometryOf(l, m);
+    const cut = geometryOf(l, m);
+    const photo = photoRows(l, cut);
+    // Every row of a photo is turned into numbers once, for all channels.
+    const g = photo ? { ...cut, rowsOutside: true } : cut;
     const x = l.place(m.x);
+    const source: Source = photo ? (_, channel, kh, iw) => photo.at(kh, channel, iw) : fromMemory(x);
     const tile = chooseTile(l.machine, Math.ceil(g.channels / g.lanes), x.layout.kind);
     const weights = packWeights(l, g, m, tile, x.layout.kind === "blocked" ? x.layout.block : 1);
     const parts = x.layout.kind === "blocked" ? Math.max(1, Math.ceil(Math.floor(g.inputChannels / weights.inner) / weights.runs)) : 1;
-    return tileLoops(l, g, tile, (c) => denseTile(c, weights, parts), parts);
+    return tileLoops(l, g, tile, (c) => denseTile(c, weights, source, parts), parts, photo?.make);
   },
 };

@@ -61,7 +61,7 @@ class Parameters {
   readonly buffers: Buffer[] = [];
   readonly args: Argument[] = [];
   readonly #ofValue = new Map<Value, Buffer>();
-  readonly #ofTemp = new Map<Operand, Buffer>();
+  readonly #ofTemp = new Map<Operand | Value, Buffer>();
   readonly #written: ReadonlySet<Value>;
 
   constructor(written: ReadonlySet<Value>) {
@@ -81,15 +81,16 @@ class Parameters {
     return { buffer, layout: value.layout };
   }
 
-  temp(operand: Operand): Placement {
-    let buffer = this.#ofTemp.get(operand);
+  /** Memory of the kernel; `key` is what it stands for. */
+  temp(operand: Operand, key: Operand | Value = operand): Placement {
+    let buffer = this.#ofTemp.get(key);
     if (!buffer) {
       const length = elementCount(operand.dims);
       buffer = this.#add(
         { name: `t${this.buffers.length}`, dtype: operand.dtype, length, access: "readwrite" },
         { kind: "temp", bytes: length * byteSize(operand.dtype) },
       );
-      this.#ofTemp.set(operand, buffer);
+      this.#ofTemp.set(key, buffer);
     }
     return { buffer, layout: PLAIN };
   }
@@ -129,7 +130,8 @@ function follow(compute: NodeCompute, chained: Value, current: Expr, context: Bo
 
 /** The anchor's nests with the followers inlined into the last one. */
 export function fuseNests(group: Group): NodeCompute {
-  const computes = group.nodes.map(computeNode);
+  const nodes = group.nodes.slice(group.prologue?.nodes.length ?? 0);
+  const computes = nodes.map(computeNode);
   const [first, ...followers] = computes;
   const anchor = must(first, "anchor");
   const values = new Map(computes.flatMap((c) => [...c.values]));
@@ -139,7 +141,7 @@ export function fuseNests(group: Group): NodeCompute {
   if (followers.length === 0 || !last || isSerial(last) || !finalCompute) return { nests: anchor.nests, values, temps };
   const { result } = elementwiseNest(finalCompute);
   const epilogue = (value: Expr, context: BodyContext): Expr =>
-    followers.reduce((current, compute, i) => follow(compute, must(group.nodes[i]?.outputs[0], "chained value"), current, context), value);
+    followers.reduce((current, compute, i) => follow(compute, must(nodes[i]?.outputs[0], "chained value"), current, context), value);
   const { reduction } = last;
   const fused: Nest = reduction
     ? {
@@ -197,17 +199,23 @@ export function lowerGroup(group: Group, name: string, options: LowerOptions): K
   const fused = fuseNests(group);
   if (options.threads !== true || !isWorthSharing(fused.nests, options.shareFrom)) return lowerNests(group, fused, name, options, ALONE);
   const shared = lowerNests(group, fused, name, options, AMONG_THREADS);
-  if (!isAllLoops(shared.func.body)) return lowerNests(group, fused, name, options, ALONE);
+  // A prologue that was made before would have to be waited for.
+  const waits = shared.args.some((a) => a.kind === "temp");
+  if (waits || !isAllLoops(shared.func.body)) return lowerNests(group, fused, name, options, ALONE);
   return { ...shared, func: { ...shared.func, share: SHARE } };
 }
 
-function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, options: LowerOptions, share: Sharing): Kernel {
+function lowerNests(group: Group, fused: NodeCompute, name: string, options: LowerOptions, share: Sharing): Kernel {
   const written = new Set(group.nodes.flatMap((n) => n.outputs));
   const params = new Parameters(written);
+  const prologue = group.prologue && fuseNests(group.prologue);
+  const handed = group.prologue?.outputs[0];
+  const values = new Map([...(prologue?.values ?? []), ...fused.values]);
   const place = (operand: Operand): Placement => {
     const value = values.get(operand);
-    return value ? params.value(value) : params.temp(operand);
+    return value && value !== handed ? params.value(value) : params.temp(operand, value);
   };
+  const [made] = prologue?.nests ?? [];
   const lowered = (nest: AnyNest, prefix: string): Scheduled => {
     if (isSerial(nest)) return { name: "serial", body: expandSerial(nest, place, prefix) };
     return schedule(
@@ -216,6 +224,7 @@ function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, 
         machine: options.machine,
         prefix,
         place,
+        prologueOf: (operand) => (made && !isSerial(made) && handed && values.get(operand) === handed ? made : undefined),
         constantOf: (operand) => values.get(operand)?.data,
         pack: (label, tensor) => params.pack(label, tensor),
         scratch: (label, length, dtype = "float32") => params.scratch(label, length, dtype),
@@ -224,10 +233,22 @@ function lowerNests(group: Group, { nests, values }: NodeCompute, name: string, 
       options,
     );
   };
-  const scheduled = nests.map((nest, i) => lowered(nest, `n${i}_`));
+  const main = fused.nests.map((nest, i) => lowered(nest, `n${i}_`));
+  // What no schedule reads as it is made is made before.
+  const before = handed && loads(main, params.temp(must(made, "a prologue").result, handed).buffer) ? (prologue?.nests ?? []) : [];
+  const scheduled = [...before.map((nest, i) => lowered(nest, `p${i}_`)), ...main];
   const body = scheduled.flatMap((s) => s.body);
   const kernel = usedOnly({ name, params: params.buffers, body }, params.args);
   return { ...kernel, nodes: group.nodes, schedules: [...new Set(scheduled.map((s) => s.name))] };
+}
+
+function loads(scheduled: readonly Scheduled[], buffer: Buffer): boolean {
+  let found = false;
+  for (const { body } of scheduled)
+    visitBody(body, (e) => {
+      found ||= e.kind === "load" && e.buffer === buffer;
+    });
+  return found;
 }
 
 /** Leaves out parameters that the body does not touch, such as weights of which a packed copy is used. */

@@ -11,6 +11,8 @@ export interface Lowering {
   readonly nest: Nest;
   readonly machine: Machine;
   readonly place: (operand: Operand) => Placement;
+  /** How an operand is made that the kernel computes for itself while it reads it. */
+  readonly prologueOf: (operand: Operand) => Nest | undefined;
   /** The value of a constant operand. */
   readonly constantOf: (operand: Operand) => Tensor | undefined;
   /** A buffer for a constant that was rearranged at compile time. */

@@ -7,6 +7,7 @@ import type { Recipe } from "../engine/recipe.ts";
 import type { Graph } from "../ir/graph.ts";
 import { printGraph } from "../ir/print.ts";
 import { funcText } from "../loop/print.ts";
+import { photoDims, photoInput } from "../passes/photo-input.ts";
 import { PIPELINE } from "../passes/pipeline.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
 import { given, type JobOptions } from "./events.ts";
@@ -31,6 +32,8 @@ export interface BuildModelOptions extends JobOptions {
   readonly machine?: string | undefined;
   /** Name of a bundled recipe, or a file. */
   readonly recipe?: string | undefined;
+  /** An engine that takes photos as they are decoded: uint8 of [1, H, W, 3], red first. Needs a recipe that says how the model wants them. */
+  readonly photoInput?: boolean | undefined;
   /** An engine with one more output, which tells how long each kernel took. */
   readonly timings?: boolean | undefined;
   /** Applied to the optimised graph of each profile. */
@@ -80,7 +83,30 @@ export async function prepare(path: string, options: BuildModelOptions): Promise
   const graph = { ...importFile(model, profiles), name: baseName(path) };
   const bound = (profiles.length > 0 ? profiles : [{}]).map((p) => bindProfile(graph, p, path));
   const { recipe, why } = await chooseRecipe(signatureOf(must(bound[0], "a profile")), options.recipe, options.signal);
-  return { model, graph, profiles, recipeWhy: why, ...given("recipe", recipe) };
+  const prepared = { model, graph, profiles, recipeWhy: why, ...given("recipe", recipe) };
+  return options.photoInput === true ? takePhotos(prepared) : prepared;
+}
+
+/** What the recipe does to the pixels becomes part of the graph; the recipe that is left only resizes. Throws `usage` without a recipe. */
+function takePhotos(prepared: Prepared): Prepared {
+  const { graph, profiles, recipe, recipeWhy } = prepared;
+  if (!recipe)
+    throw new HoneError("usage", `--photo-input needs a recipe, which says how the model wants its pixels: ${recipeWhy}`, {
+      hint: "Give one with --recipe NAME|FILE, or leave --photo-input away.",
+    });
+  const { preprocess, signature } = recipe;
+  const { layout } = preprocess;
+  const moved = <T extends { readonly shape: readonly (number | null)[] }>(v: T): T => ({ ...v, shape: photoDims(v.shape, layout) });
+  return {
+    ...prepared,
+    graph: photoInput(graph, preprocess),
+    profiles: profiles.map((p) => Object.fromEntries(Object.entries(p).map(([name, dims]) => [name, photoDims(dims, layout)]))),
+    recipe: {
+      ...recipe,
+      preprocess: { resize: preprocess.resize, channels: "RGB", layout: "NHWC", dtype: "uint8", mean: [0, 0, 0], std: [1, 1, 1] },
+      signature: { ...signature, inputs: signature.inputs.map(moved) },
+    },
+  };
 }
 
 function compile(prepared: Prepared, options: BuildModelOptions, more: Partial<Parameters<typeof buildEngine>[1]>): Promise<EngineBuild> {

@@ -6,7 +6,7 @@ import type { BuildTarget } from "../../index.ts";
 import { CALIBRATION_METHODS } from "../../workflow/calibrate-file.ts";
 import { int8For, type Int8 } from "../../workflow/int8.ts";
 import { HoneError } from "../../util/errors.ts";
-import { choice, choices, flagOrText, list, text } from "../options.ts";
+import { choice, choices, flag, flagOrText, list, text } from "../options.ts";
 import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
 
@@ -23,6 +23,7 @@ export const build: Verb = defineVerb({
     ["build model.onnx -o model.hone", "compile for this machine"],
     ["build dynamic.onnx -o d.hone --shape input=1x3x320x320 --shape input=1x3x640x640", "two profiles"],
     ["build model.onnx -o model.hone --target native,wasm", "also for browsers and machines of other kinds"],
+    ["build detector.onnx -o d.hone --photo-input", "an engine that takes a photo's bytes as they are"],
     ["build model.onnx --precision int8 --calib photos -o model8.hone", "int8, with ranges from photos like those it will see"],
     ["build model.onnx -o model.hone --emit=so --keep", "also every stage from C to the library"],
     ["build model.onnx --stop-after=constant-folding", "print the graph after a pass"],
@@ -35,6 +36,7 @@ export const build: Verb = defineVerb({
     precision: choice("--precision <name>", "of the layers that gain from it (default: fp32)", ["fp32", "int8"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
     method: choice("--method <name>", "how ranges are chosen from the photos (default: minmax)", CALIBRATION_METHODS),
+    photoInput: flag("--photo-input", "take photos as bytes, [1,H,W,3] in RGB: the recipe's normalisation goes into the first layer"),
     machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
     schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),
     emit: choice("--emit <stage>", "where to stop: c, i, s, o leave only files; so makes the engine too", ["c", "i", "s", "o", "so"]),
@@ -53,6 +55,7 @@ export const build: Verb = defineVerb({
       machine: values.machine,
       targets: buildTargets(values.target),
       recipe: values.recipe,
+      photoInput: values.photoInput,
     } as const;
     if (values.stopAfter !== undefined) {
       const graph = await graphAfter(model, values.stopAfter, common);

@@ -25,6 +25,12 @@ const widen512 = (instruction: string): Way => ({
   body: `${BYTES}return (i32x16)__builtin_ia32_${instruction}512_mask((bytes)x, (i32x16){0}, -1);`,
 });
 
+/** On to float, which is exact for bytes. */
+const toFloat = (way: Way, lanes: number): Way => ({
+  ...way,
+  body: `typedef int i32x${lanes} __attribute__((vector_size(${4 * lanes}))); ${way.body.replace(/return (.*);$/, `return __builtin_convertvector($1, f32x${lanes});`)}`,
+});
+
 /** The lowest byte of every lane: gathered within both halves, which are then joined. */
 const LOWEST: Way = {
   condition: `defined(__AVX2__) && ${GCC}`,
@@ -47,6 +53,10 @@ const WAYS: Readonly<Record<string, Way>> = {
   "int8x16 int16x16": widen16("pmovsxbw"),
   "uint8x16 int32x16": widen512("pmovzxbd"),
   "int8x16 int32x16": widen512("pmovsxbd"),
+  "uint8x8 float32x8": toFloat(widen8("pmovzxbd"), 8),
+  "int8x8 float32x8": toFloat(widen8("pmovsxbd"), 8),
+  "uint8x16 float32x16": toFloat(widen512("pmovzxbd"), 16),
+  "int8x16 float32x16": toFloat(widen512("pmovsxbd"), 16),
   "int32x8 uint8x8": lowest("u8x8"),
   "int32x8 int8x8": lowest("i8x8"),
 };
