@@ -52,6 +52,14 @@ export interface Nest {
   readonly body: (context: BodyContext) => Expr;
 }
 
+/** Counts of how many elements of the source lie where, and their range; of `every` rows along the last axis one is counted. */
+export interface HistogramSpec {
+  readonly kind: "histogram";
+  readonly source: Operand;
+  readonly counts: Operand;
+  readonly every: number;
+}
+
 export interface SerialContext {
   readonly read: Read;
   /** Stores an element at a logical index, which must lie inside. */
@@ -71,6 +79,8 @@ export interface SerialNest {
   /** Bound on how often innermost statements run. */
   readonly steps: number;
   readonly statements: (context: SerialContext) => readonly Stmt[];
+  /** What the statements compute, where schedules know another way. */
+  readonly known?: HistogramSpec;
 }
 
 export type AnyNest = Nest | SerialNest;

@@ -49,6 +49,8 @@ export interface Traits {
   readonly alike?: readonly string[];
   /** The result has the input's elements in the same row-major order. */
   readonly view?: true;
+  /** The result does not depend on the order of the input's elements: any layout is as good. */
+  readonly unordered?: true;
   /** It has regions, and is run by the program, not by a kernel: it has no nests. */
   readonly control?: true;
 }

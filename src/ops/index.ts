@@ -13,6 +13,7 @@ import * as det from "./det.ts";
 import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
 import * as gemm from "./gemm.ts";
+import * as histogram from "./histogram.ts";
 import * as narrow from "./narrow.ts";
 import * as integer from "./integer.ts";
 import * as pool from "./pool.ts";
@@ -57,6 +58,7 @@ const families: readonly object[] = [
   deformConv,
   resample,
   recurrent,
+  histogram,
 ];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));

@@ -72,7 +72,9 @@ function wantsBlocked(node: Node, v: Value, block: number): boolean {
 /** Whether a node with a plain result reads better from a plain input: views then cost nothing, and reductions run along rows. */
 function wantsPlain(node: Node): boolean {
   // Regions begin and end with plain values.
-  if (node.regions !== undefined || getOp(node.op).traits.view === true) return true;
+  const { traits } = getOp(node.op);
+  if (node.regions !== undefined || traits.view === true) return true;
+  if (traits.unordered === true) return false;
   return computeNode(node).nests.some((n) => n.kind === "reduce" || n.kind === "serial");
 }
 

@@ -26,8 +26,8 @@ export class Observations {
     return this.#ranges.has(sample);
   }
 
-  /** Adds what the model's values are for one sample. Throws `quant.not-finite`, located at the value. */
-  add(sample: string, values: ReadonlyMap<string, Float32Array>): void {
+  /** Adds the histograms of the model's values for one sample, as the op counts them. Throws `quant.not-finite`, located at the value. */
+  add(sample: string, values: ReadonlyMap<string, Int32Array>): void {
     if (this.has(sample)) return;
     const ranges = new Map<string, Range>();
     for (const [name, data] of values) {

@@ -16,6 +16,7 @@ import { depthwiseConv } from "./conv-depthwise.ts";
 import { winogradConv } from "./conv-winograd.ts";
 import { denseConv } from "./conv.ts";
 import { DoesNotFit } from "./epilogue.ts";
+import { histogram } from "./histogram.ts";
 import { int8Conv } from "./int8/conv.ts";
 import { int8Depthwise } from "./int8/depthwise.ts";
 import type { Machine } from "../loop/machine.ts";
@@ -217,7 +218,11 @@ function lowerNests(group: Group, fused: NodeCompute, name: string, options: Low
   };
   const [made] = prologue?.nests ?? [];
   const lowered = (nest: AnyNest, prefix: string): Scheduled => {
-    if (isSerial(nest)) return { name: "serial", body: expandSerial(nest, place, prefix) };
+    if (isSerial(nest)) {
+      if (nest.known === undefined || options.schedule === "naive") return { name: "serial", body: expandSerial(nest, place, prefix) };
+      const scratch = (label: string, length: number, dtype: DType): Buffer => params.scratch(label, length, dtype);
+      return { name: "histogram", body: histogram({ spec: nest.known, machine: options.machine, place, scratch, prefix }) };
+    }
     return schedule(
       {
         nest,

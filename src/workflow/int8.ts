@@ -9,8 +9,9 @@ import { planInt8, type Plan } from "../quant/plan.ts";
 import { readTable, type CalibrationTable } from "../quant/table.ts";
 import { HoneError, locate, type Problem } from "../util/errors.ts";
 import { prepare, type BuildModelOptions } from "./build.ts";
-import { calibrateModel, DEFAULT_METHOD, optimisedGraph, type Method } from "./calibrate.ts";
+import { calibrateModel, DEFAULT_METHOD, type Method } from "./calibrate.ts";
 import { readBounded, readModelFile } from "./model-file.ts";
+import { optimisedGraph } from "./observe.ts";
 
 export interface Int8Options extends BuildModelOptions {
   /** A folder of photos, a photo, or a calibration table. */

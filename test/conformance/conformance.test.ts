@@ -16,6 +16,7 @@ import { CONTROL_CASES } from "./cases/control.ts";
 import { CONV_CASES } from "./cases/conv.ts";
 import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
+import { HISTOGRAM_CASES } from "./cases/histogram.ts";
 import { NARROW_CASES } from "./cases/narrow.ts";
 import { SERIAL_CASES } from "./cases/serial.ts";
 import { REDUCE_CASES } from "./cases/reduce.ts";
@@ -34,6 +35,7 @@ const LIST: readonly OpCase[] = [
   ...CONTROL_CASES,
   ...NARROW_CASES,
   ...SERIAL_CASES,
+  ...HISTOGRAM_CASES,
 ];
 const CASES = LIST.map(makeCase);
 

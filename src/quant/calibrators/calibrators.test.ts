@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { evaluateOp } from "../../ops/evaluate.ts";
+import { tensor } from "../../tensor/tensor.ts";
+import { must } from "../../util/errors.ts";
 import { Histogram } from "../histogram.ts";
 import type { Observed } from "../observations.ts";
 import type { Range } from "../scale.ts";
@@ -49,7 +52,8 @@ function normal(seed: number): () => number {
 
 function observe(values: Float32Array): Observed {
   const h = new Histogram();
-  const range = h.add(values);
+  const [counted] = evaluateOp("histogram", [tensor("float32", [values.length], values)], {});
+  const range = h.add(must(counted, "counts").data as Int32Array);
   return { exponent: h.exponent, counts: h.counts, zeros: h.zeros, min: h.min, max: h.max, samples: [range] };
 }
 

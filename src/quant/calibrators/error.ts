@@ -1,5 +1,6 @@
 /** The range with the least mean squared error of quantising, by a histogram. */
-import { SIDE, type HistogramData } from "../histogram.ts";
+import { SIDE } from "../../ops/histogram.ts";
+import type { HistogramData } from "../histogram.ts";
 import type { Range } from "../scale.ts";
 
 /** Steps of a byte. */

@@ -1,5 +1,6 @@
 /** How a range is chosen from what was observed, by name. */
-import { magnitudes, SIDE } from "../histogram.ts";
+import { SIDE } from "../../ops/histogram.ts";
+import { magnitudes } from "../histogram.ts";
 import type { Observed } from "../observations.ts";
 import type { Range } from "../scale.ts";
 import { entropyNcnn, entropyNvidia, entropyOrt } from "./entropy.ts";
