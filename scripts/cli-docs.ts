@@ -32,6 +32,7 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     bench    {version, engine, target, threads, iterations, latencyMs: {min, mean, median, p90, p95, p99, max}, throughput,
               against?: {name, latencyMs, ratio}}
     profile  {version, model, target, runs, ms, gflops, peakGflops, calls: [{ms, share, gflops, shareOfPeak, bytes, schedules, ops, nodes}]}
+    reduce   {version, model, between: [], whole: {kind, …}, part: {kind, …}, nodes: {before, after}, left: [{name, op}], tried, files: []}
     eval     {version, runs: [{engine, images, metrics: {AP, AP50, AP75, …}, intervals: {AP: [low, high], …}, latencyMs}]}
     face     {version, image: {width, height}, faces: [{box: [x, y, w, h], score, points: [[x, y], …]}]}
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [],

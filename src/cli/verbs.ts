@@ -27,6 +27,10 @@ export const VERBS: Readonly<Record<string, Entry>> = {
     summary: "say where the time of a model goes, kernel by kernel",
     load: async () => (await import("./verbs/profile.ts")).profile,
   },
+  reduce: {
+    summary: "find the smallest part of a model on which two ways to compute it disagree",
+    load: async () => (await import("./verbs/reduce.ts")).reduce,
+  },
   eval: { summary: "score detections against ground truth", load: async () => (await import("./verbs/eval.ts")).evaluate },
   face: { summary: "find faces in a photo and draw them", load: async () => (await import("./verbs/face.ts")).face },
   demo: { summary: "build a real face detector and run it on real photos", load: async () => (await import("./verbs/demo.ts")).demo },

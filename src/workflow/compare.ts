@@ -131,6 +131,6 @@ export function gate({ worst, tolerance, outputs, model, against }: Comparison):
   return new HoneError("gate.accuracy", `the worst output ${worstText} from ${against}, more than the tolerance of ${tolerance}`, {
     at: { file: model },
     problems: beyond.map((o) => ({ message: `${o.name}: relative error ${o.relativeError.toExponential(2)}` })),
-    hint: "docs/debugging.md tells how the step that does it is found.",
+    hint: "hone reduce finds the nodes that do it; docs/debugging.md tells how to go on.",
   });
 }

@@ -86,7 +86,7 @@ export const countNodes = (graph: OnnxGraph | undefined): number =>
   );
 
 /** The model with the data of its files in it, as views. */
-function withoutFiles(model: OnnxModel, file: ModelFile): OnnxModel {
+export function withoutFiles(model: OnnxModel, file: ModelFile): OnnxModel {
   const options = { file: file.path, resolveExternal: externalData(file) };
   const tensor = (t: OnnxTensor): OnnxTensor => {
     const type = TENSOR_TYPES[t.dataType]?.dtype;
