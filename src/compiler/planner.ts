@@ -5,6 +5,7 @@ import { LOOP_LIMIT } from "../ops/control.ts";
 import { fuse } from "../passes/fuse.ts";
 import { chooseLayouts } from "../passes/layout.ts";
 import { copyKernel, sliceKernel } from "../schedule/copy.ts";
+import { inPlace, replaceable } from "../schedule/in-place.ts";
 import { lowerGroup, storedLength, type Argument, type Kernel, type LowerOptions } from "../schedule/lower.ts";
 import { planStorage, type Storage, type StoragePlan } from "../schedule/storage.ts";
 import { byteSize } from "../tensor/dtype.ts";
@@ -55,7 +56,12 @@ export class ProgramPlanner {
     const graph = schedule === "naive" ? optimised : chooseLayouts(optimised, machine.lanes);
     const storage = planStorage(graph, given, this.lifetimes.bytes);
     const groups = fuse(graph).groups.filter((g) => !g.nodes.every((n) => storage.renames.has(n)));
-    const work = groups.map((group) => (group.anchor.regions ? group : this.#lower(group)));
+    const lastReader = new Map(groups.flatMap((g, i) => g.inputs.map((v) => [v, i] as const)));
+    const work = groups.map((group, i) => {
+      if (group.anchor.regions) return group;
+      const kernel = this.#lower(group);
+      return schedule === "naive" ? kernel : overwriting(kernel, storage, (v) => lastReader.get(v) === i);
+    });
     // Storage is given out as values are first seen: before the temporaries of kernels.
     for (const w of work) ("args" in w ? w.args.flatMap((a) => (a.kind === "value" ? a.value : [])) : valuesOf(w)).forEach(storage.of);
     return { graph, steps: work.flatMap((w) => ("args" in w ? this.#call(w, storage) : this.#control(w.anchor, storage))) };
@@ -189,6 +195,13 @@ export class ProgramPlanner {
     const kernel = sliceKernel(this.#name(), node, type.dtype, storedLength(type), storedLength(whole));
     return this.#add(kernel, [from, counter, to]);
   }
+}
+
+/** The kernel with its result over an operand that nothing needs afterwards, where that can be. */
+function overwriting(kernel: Kernel, storage: StoragePlan, isLast: (v: Value) => boolean): Kernel {
+  const result = kernel.nodes.at(-1)?.outputs[0];
+  const over = result && replaceable(kernel).find((v) => isLast(v) && storage.replace(v, result));
+  return over ? inPlace(kernel, over) : kernel;
 }
 
 const ALIGNMENT = 64;

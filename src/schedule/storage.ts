@@ -24,6 +24,8 @@ export interface StoragePlan {
   readonly of: (value: Value) => Storage;
   /** Nodes for which nothing has to run. */
   readonly renames: ReadonlySet<Node>;
+  /** Lets `to` lie where `from` lies, if both have a piece of the arena for themselves; says whether it does. */
+  readonly replace: (from: Value, to: Value) => boolean;
 }
 
 /** The values that lie one behind the other in the result of a join, if they do: then nothing has to be copied. */
@@ -48,6 +50,8 @@ class Places {
   /** Values that kernels compute. */
   readonly #computed: ReadonlySet<Value>;
   readonly #arenaBytes: number[];
+  /** Values whose memory only those have that they replaced, or that replaced them. */
+  readonly #alone = new Set<Value>();
 
   constructor(graph: Graph, given: ReadonlyMap<Value, Storage>, arenaBytes: number[]) {
     this.storage = new Map(given);
@@ -101,6 +105,13 @@ class Places {
     this.renames.add(node);
   }
 
+  replace(from: Value, to: Value): boolean {
+    if (!this.#isFree(to) || !(this.#isFree(from) || this.#alone.has(from))) return false;
+    this.storage.set(to, this.of(from));
+    this.#alone.add(from).add(to);
+    return true;
+  }
+
   #isFree(v: Value): boolean {
     return this.#computed.has(v) && !this.storage.has(v);
   }
@@ -126,5 +137,5 @@ export function planStorage(graph: Graph, given: ReadonlyMap<Value, Storage>, ar
     places.storage.set(output(node), places.of(input(node, 0)));
     places.renames.add(node);
   }
-  return { of: (value) => places.of(value), renames: places.renames };
+  return { of: (value) => places.of(value), renames: places.renames, replace: (from, to) => places.replace(from, to) };
 }
