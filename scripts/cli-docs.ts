@@ -34,6 +34,8 @@ Every verb prints exactly one object on stdout, with \`version\` 1; fields may b
     profile  {version, model, target, runs, ms, gflops, peakGflops, calls: [{ms, share, gflops, shareOfPeak, bytes, schedules, ops, nodes}]}
     reduce   {version, model, between: [], whole: {kind, …}, part: {kind, …}, nodes: {before, after}, left: [{name, op}], tried, files: []}
     eval     {version, runs: [{engine, images, metrics: {AP, AP50, AP75, …}, intervals: {AP: [low, high], …}, latencyMs}]}
+    report   {version, output, engines: [{name, precision, target, bytes, weightsBytes, codeBytes, arenaBytes, latencyMs: {min, median}, metrics, intervals}],
+              differences: [{metric, points, low, high}], layers: [{nodes, op, precision, why, sqnr, milliseconds: []}], notes: []}
     face     {version, image: {width, height}, faces: [{box: [x, y, w, h], score, points: [[x, y], …]}]}
     demo     {version, model, nodes: {before, after}, buildSeconds, faces, latencyMs, engineBytes, arenaBytes, photos: [],
               rows: [{precision, code, engine, bytes, latencyMs, AP, AP50}], calibratedWith, heldOut,

@@ -32,6 +32,10 @@ export const VERBS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./verbs/reduce.ts")).reduce,
   },
   eval: { summary: "score detections against ground truth", load: async () => (await import("./verbs/eval.ts")).evaluate },
+  report: {
+    summary: "hold engines of one model against each other on one page",
+    load: async () => (await import("./verbs/report.ts")).report,
+  },
   face: { summary: "find faces in a photo and draw them", load: async () => (await import("./verbs/face.ts")).face },
   demo: { summary: "build a real face detector and run it on real photos", load: async () => (await import("./verbs/demo.ts")).demo },
   targets: { summary: "list the machines that engines can be built for", load: async () => (await import("./verbs/targets.ts")).targets },

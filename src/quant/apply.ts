@@ -54,6 +54,14 @@ class Applier {
     return this.#builder.finish();
   }
 
+  /** The result of each unit in the float graph, and what stands for it after {@link run}. */
+  pairs(): readonly Pair[] {
+    return [...new Set(this.#plan.units.values())].map(({ result }) => {
+      const bytes = this.#bytes.get(result);
+      return bytes ? { float: result, int8: bytes, scale: this.#scale(result) } : { float: result, int8: this.#asFloat(result) };
+    });
+  }
+
   #scale(v: Value): Scale {
     const shared = this.#plan.scaleOf.get(v);
     return scaleFor((shared && this.#shared.get(shared)) ?? { min: 0, max: 0 });
@@ -232,6 +240,21 @@ function negativeSlopes(activation: Node | undefined, channels: number, explicit
   if (activation.op === "leakyRelu") return all(Number(activation.attrs["alpha"] ?? 0.01));
   const slopes = must(floats(activation.inputs[1]), "slopes");
   return slopes.length === 1 ? all(slopes[0] ?? 0) : slopes;
+}
+
+/** A value of the float graph beside the one of the int8 graph; without a scale that is a float too. */
+export interface Pair {
+  readonly float: Value;
+  readonly int8: Value;
+  readonly scale?: Scale;
+}
+
+/** {@link applyInt8} with each unit's result as an output, instead of the graph's own, to be held against the float graph's. */
+export function pairInt8(plan: Plan, ranges: Ranges): { readonly graph: Graph; readonly pairs: readonly Pair[] } {
+  const applier = new Applier(plan, ranges);
+  const graph = applier.run();
+  const pairs = applier.pairs();
+  return { graph: { ...graph, outputs: [...new Set(pairs.map((p) => p.int8))] }, pairs };
 }
 
 /** The graph in int8 where the plan says so. Its inputs, outputs and their names are those of the float graph. */

@@ -5,15 +5,27 @@ export interface PageSection {
   readonly content: readonly Child[];
 }
 
+/** Charts are drawn in the colours of a light page; on a dark one their words, lines and grounds are taken from it. */
 const STYLE = `
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1080px; padding: 24px; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: #1f2933; background: #fff; }
-h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 36px 0 10px; } p { margin: 6px 0; } .faint { color: #616e7c; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 3px 14px 3px 0; text-align: right; white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; border-bottom: 1px solid #cbd2d9; } tr:nth-child(even) td { background: #f7f9fb; }
-.scroll { overflow: auto; max-height: 420px; } .numbers { display: flex; flex-wrap: wrap; gap: 10px; } .numbers div { border: 1px solid #e4e7eb; border-radius: 6px; padding: 8px 14px; min-width: 64px; }
-.numbers b { display: block; font-size: 20px; font-variant-numeric: tabular-nums; } .numbers span { color: #616e7c; font-size: 13px; }
-.gallery { display: flex; flex-wrap: wrap; gap: 14px; } figure { margin: 0; width: 220px; } figcaption { font-size: 12px; color: #3e4c59; } svg { max-width: 100%; height: auto; }
+:root { color-scheme: light dark; --ink: #1f2933; --faint: #616e7c; --grid: #e4e7eb; --line: #cbd2d9; --stripe: #f7f9fb; --ground: #fff; --card: #fff; --good: #1f7a4d; --bad: #b3402a; --blue: #2a6fbb; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e9ef; --faint: #9aa8b7; --grid: #313b46; --line: #46525f; --stripe: #1b222a; --ground: #14191f; --card: #1a2128; --good: #62c893; --bad: #f0866d; --blue: #6aa8ea; }
+  svg [fill="#1f2933"] { fill: var(--ink); } svg [fill="#7b8794"] { fill: var(--faint); } svg [fill="#e4e7eb"], svg [fill="#f5f7fa"] { fill: var(--grid); }
+  svg [fill="#2a6fbb"] { fill: var(--blue); } svg [stroke="#2a6fbb"] { stroke: var(--blue); } svg [stroke="#e4e7eb"] { stroke: var(--grid); } svg [stroke="#cbd2d9"] { stroke: var(--line); } svg [stroke="#7b8794"] { stroke: var(--faint); }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1080px; padding: 28px 24px 60px; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink); background: var(--ground); }
+h1 { font-size: 24px; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; } h2 { font-size: 18px; margin: 40px 0 12px; } p { margin: 6px 0; } .faint { color: var(--faint); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 4px 16px 4px 0; text-align: right; white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
+th { font-weight: 600; border-bottom: 1px solid var(--line); background: var(--ground); position: sticky; top: 0; } tr:nth-child(even) td { background: var(--stripe); }
+.names td:nth-child(2), .names th:nth-child(2) { text-align: left; } .scroll { overflow: auto; max-height: 440px; } .numbers { display: flex; flex-wrap: wrap; gap: 10px; } .numbers div { border: 1px solid var(--grid); border-radius: 8px; padding: 10px 16px; min-width: 64px; background: var(--card); }
+.numbers b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; } .numbers span { color: var(--faint); font-size: 13px; } .numbers .good b { color: var(--good); } .numbers .bad b { color: var(--bad); }
+.gallery { display: flex; flex-wrap: wrap; gap: 14px; } figure { margin: 0; width: 220px; } figcaption { font-size: 12px; color: var(--faint); } svg { max-width: 100%; height: auto; }
+.plot { margin: 22px 0; } .wide { overflow-x: auto; margin: 14px 0; } .wide svg { min-width: 720px; max-width: none; width: 100%; }
+.chip { border-radius: 9px; padding: 1px 8px; font-size: 12px; border: 1px solid var(--line); } .chip.int8 { color: var(--blue); border-color: var(--blue); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 310px), 1fr)); gap: 12px; margin: 12px 0; } .card { border: 1px solid var(--grid); border-radius: 8px; padding: 8px; background: var(--card); }
+details > summary { cursor: pointer; color: var(--blue); margin: 10px 0; } code { font-size: 13px; background: var(--stripe); border-radius: 4px; padding: 1px 5px; overflow-wrap: anywhere; } dt { font-weight: 600; margin-top: 10px; } dd { margin: 4px 0 0; } small { font-size: 12px; }
+@media (max-width: 640px) { body { padding: 18px 14px 40px; } h1 { font-size: 20px; } .numbers div { flex: 1 1 40%; } th, td { padding-right: 12px; } }
 `;
 
 /** One HTML page with everything in it: no script, no font, nothing that is fetched. */
@@ -47,8 +59,8 @@ export function numberTiles(values: Readonly<Record<string, number>>): Markup {
   return element("div", { class: "numbers" }, tiles);
 }
 
-export function htmlTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): Markup {
-  const line = (tag: string, cells: readonly (string | number)[]): Markup =>
+export function htmlTable(head: readonly string[], rows: readonly (readonly Child[])[]): Markup {
+  const line = (tag: string, cells: readonly Child[]): Markup =>
     element(
       "tr",
       {},

@@ -52,7 +52,7 @@ interface NamedTable {
   readonly options: BootstrapOptions;
 }
 
-function tablesOf(task: DetectionTask, coco: CocoKind | undefined, voc: VocOptions | undefined): NamedTable[] {
+export function tablesOf(task: DetectionTask, coco: CocoKind | undefined, voc: VocOptions | undefined): NamedTable[] {
   if (coco !== undefined) {
     const all = new CocoAccumulator({ kind: coco });
     all.add(task);

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { makeImage } from "../data/image.ts";
 import { encodeImage } from "../data/node/encode.ts";
 import type { OnnxNode, OnnxTensor } from "../formats/onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo, writeOnnx } from "../formats/onnx/write.ts";
+import type { ReportedLayer } from "../report/layers.ts";
 import { Session } from "../runtime/node/session.ts";
 import { tensor, zeros } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
@@ -136,6 +137,29 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     await hone(["build", path("net.onnx"), "-o", path("f.hone")]);
     const [want, got] = [await outputs(path("f.hone")), await outputs(engine)];
     expect(norm(want.map((v, i) => v - (got[i] ?? 0))) / norm(want)).toBeLessThan(0.06);
+  });
+
+  test("the report tells of every layer by the model's names", async () => {
+    await hone(["build", path("net.onnx"), "-o", path("f.hone")]);
+    await hone(["build", path("net.onnx"), "--precision", "int8", "--calib", path("photos"), "-o", path("i.hone")]);
+    const page = path("report.html");
+    const layers = ["--model", path("net.onnx"), "--calib", path("photos")];
+    const made = await hone(["report", path("f.hone"), path("i.hone"), "-o", page, ...layers, "--json"]);
+    expect(made.code, made.stderr).toBe(0);
+    const json = made.json() as { engines: { latencyMs: { min: number } }[]; layers: ReportedLayer[] };
+    expect(json.layers.map((l) => l.nodes[0])).toEqual(["first", "deep", "wide", "inner", "last"]);
+    for (const { sqnr = 0, precision, milliseconds } of json.layers) {
+      expect(precision).toBe("int8");
+      expect(sqnr).toBeGreaterThan(25);
+      expect(sqnr).toBeLessThan(70);
+      expect(milliseconds).toHaveLength(2);
+      for (const ms of milliseconds) expect(ms).toBeGreaterThan(0);
+    }
+    expect(json.engines.map((e) => e.latencyMs.min > 0)).toEqual([true, true]);
+    const html = readFileSync(page, "utf8");
+    for (const text of ["i.hone against f.hone", "relu1", "entropy-ncnn", "Accuracy was not measured"]) expect(html).toContain(text);
+    const other = await hone(["report", path("f.hone"), "-o", page, "--calib", path("photos"), "--json"]);
+    expect(other.json()).toMatchObject({ error: { code: "usage" } });
   });
 
   test("a photo that cannot be read is skipped and named; without any the command fails", async () => {

@@ -38,13 +38,13 @@ export interface Int8 {
 
 const MAX_TABLE_BYTES = 2 ** 28;
 
-interface TableSource {
+export interface TableSource {
   readonly table: CalibrationTable;
   readonly photos: number;
   readonly skipped: readonly Problem[];
 }
 
-async function tableFor(model: string, options: Int8Options): Promise<TableSource> {
+export async function tableFor(model: string, options: Int8Options): Promise<TableSource> {
   const { calib, signal } = options;
   const isFile = await stat(calib).then(
     (s) => s.isFile(),
