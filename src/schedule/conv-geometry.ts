@@ -14,18 +14,38 @@ export interface Tile {
   readonly pixels: number;
 }
 
+/** Cycles of a multiply-add until its sum can be used again, and how many start in one. */
+const LATENCY = 4;
+const PER_CYCLE = 2;
+
+/** Cycles that a tile takes for one step of the reduction: its multiply-adds, its reads, and at least until its sums can be used. */
+const stepCycles = (blocks: number, pixels: number): number =>
+  Math.max((blocks * pixels) / PER_CYCLE, (blocks + pixels) / PER_CYCLE, LATENCY);
+
+/** Cycles for a row of all blocks, when tiles have at most so many pixels. */
+function rowCycles(columns: number, channelBlocks: number, { blocks, pixels }: Tile): number {
+  const tiles = Math.ceil(columns / pixels);
+  const wide = columns % tiles;
+  const group = (b: number): number =>
+    b === 0 ? 0 : wide * stepCycles(b, Math.ceil(columns / tiles)) + (tiles - wide) * stepCycles(b, Math.floor(columns / tiles));
+  return Math.floor(channelBlocks / blocks) * group(blocks) + group(channelBlocks % blocks);
+}
+
 /**
  * Register tiles by registers and channel blocks: accumulators, the weights of one step, and one broadcast input must fit.
- * Two blocks a pixel halve the broadcasts. From a plain input every accumulator has a sum beside it.
+ * Two blocks a pixel halve the broadcasts; three keep more sums under way where rows are short. From a plain input every
+ * accumulator has a sum beside it.
  */
-export function chooseTile(machine: Machine, channelBlocks: number, input: Layout["kind"]): Tile {
+export function chooseTile(machine: Machine, channelBlocks: number, input: Layout["kind"], columns: number): Tile {
   if (input === "plain") {
     const blocks = Math.min(2, channelBlocks);
     return { blocks, pixels: Math.floor(machine.registers / (2 * blocks)) };
   }
-  const blocks = channelBlocks === 3 && machine.registers <= 16 ? 3 : Math.min(2, channelBlocks);
-  const pixels = Math.floor((machine.registers - 1 - blocks) / blocks);
-  return { blocks, pixels: Math.min(pixels, machine.registers > 16 ? 14 : 12) };
+  const most = machine.registers > 16 ? 14 : 12;
+  const tileOf = (blocks: number): Tile => ({ blocks, pixels: Math.min(Math.floor((machine.registers - 1 - blocks) / blocks), most) });
+  const two = tileOf(Math.min(2, channelBlocks));
+  const three = tileOf(3);
+  return channelBlocks > 2 && rowCycles(columns, channelBlocks, three) < rowCycles(columns, channelBlocks, two) ? three : two;
 }
 
 /** Sizes and index helpers of one convolution. */
@@ -63,10 +83,11 @@ export function geometryOf(l: Lowering, m: ConvMatch): Geometry {
   return { m, lanes: l.machine.lanes, ...channels, ...spatial, kernelRows, kernelColumns, rowsOutside: kernelRows * kernelColumns === 1 };
 }
 
-const isPointwise = (m: ConvMatch, taps: number): boolean => taps === 1 && [...m.strides, ...m.pads].join() === "1,1,0,0";
+/** Whether a convolution of so many taps gives each pixel from the one under it. */
+export const isPointwise = (m: ConvMatch, taps: number): boolean => taps === 1 && [...m.strides, ...m.pads].join() === "1,1,0,0";
 
 /** Into what rows the pixels of a pointwise convolution are cut: the longest divisor of at most 64, or all in one row. */
-function rowLength(pixels: number): number {
+export function rowLength(pixels: number): number {
   for (let d = 64; d >= 24; d--) if (pixels % d === 0) return d;
   return pixels;
 }

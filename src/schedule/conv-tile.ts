@@ -96,14 +96,20 @@ export function validPixels(c: TileContext, kw: number): readonly number[] {
 
 type TileBody = (c: TileContext) => readonly Stmt[];
 
-/** What is done before a row, where rows are the outer loop. */
-export type RowWork = (n: Expr, oh: Expr) => readonly Stmt[];
+/** Rows of the input in memory of the kernel, and the geometry of a convolution that reads them; rows are the outer loop. */
+export interface Rows {
+  readonly g: Geometry;
+  /** Makes the rows that row `oh` of the result is computed from. */
+  readonly make: (n: Expr, oh: Expr) => readonly Stmt[];
+  /** An element of the row under a row of the kernel. */
+  readonly at: (kh: Expr, channel: Expr, iw: Expr) => Expr;
+}
 
 /**
  * Loops over batch, blocks of channels, parts of the reduction, rows and runs of tiles. With several parts, the weights of one
  * part stay in the nearest cache while all tiles are advanced by it.
  */
-export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, parts: number = 1, before?: RowWork): readonly Stmt[] {
+export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, parts: number = 1, before?: Rows["make"]): readonly Stmt[] {
   const { prefix } = l;
   const total = Math.ceil(g.channels / g.lanes);
   const n = indexVar(`${prefix}n`);

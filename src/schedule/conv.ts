@@ -9,7 +9,18 @@ import { add, binary, broadcast, compare, constant, fma, indexVar, int, load, mu
 import { forLoop, ifThen, letMutable, letVar, prefetch, setVar } from "../loop/stmt.ts";
 import type { Expr, Stmt, Var } from "../loop/types.ts";
 import { chooseTile, geometryOf, kernelRowRange, type Geometry, type Tile } from "./conv-geometry.ts";
-import { accumulators, epilogue, resume, suspend, tileLoops, validPixels, writesVectors, type TileContext } from "./conv-tile.ts";
+import {
+  accumulators,
+  epilogue,
+  resume,
+  suspend,
+  tileLoops,
+  validPixels,
+  writesVectors,
+  type Rows,
+  type TileContext,
+} from "./conv-tile.ts";
+import { gatheredRows } from "./gathered-rows.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
 import { packConv } from "./pack.ts";
@@ -17,8 +28,13 @@ import { photoRows } from "./photo-rows.ts";
 import { inputColumn } from "./tiles.ts";
 import { must } from "../util/errors.ts";
 
-/** Where an element of the input is read, under row kh of the kernel. */
-type Source = (c: TileContext, channel: Expr, kh: Expr, iw: Expr) => Expr;
+/** Where the input is read. */
+interface Source {
+  /** An element under row kh of the kernel. */
+  readonly at: (c: TileContext, channel: Expr, kh: Expr, iw: Expr) => Expr;
+  /** Whether that is far away: what comes next is then called for early. */
+  readonly far: boolean;
+}
 
 /** Packed weights, and how the input channels are cut. */
 interface Weights {
@@ -47,7 +63,7 @@ function tap(
   const updates = validPixels(c, kw).flatMap((t): Stmt[] => {
     const iw = add(mul(c.ow, int(columns.stride)), int(inputColumn(columns, t, kw)));
     const v = variable(`${prefix}x${t}_${kw}`, type);
-    const scalar = source(c, add(mul(index.run, int(w.inner)), index.ic), index.kh, iw);
+    const scalar = source.at(c, add(mul(index.run, int(w.inner)), index.ic), index.kh, iw);
     return [letVar(v, broadcast(scalar, lanes)), ...vectors.map((wv, b) => setVar(at(b, t), fma(v, wv, at(b, t))))];
   });
   return [...vectors.map((wv, b) => letVar(wv, w.at(c, b, index.run, position, index.ic))), ...updates];
@@ -57,12 +73,17 @@ const inputDims = (g: Geometry): readonly number[] => [g.batch, g.inputChannels,
 
 /** Reads the input where it lies. */
 function fromMemory(x: Placement): Source {
-  return ({ g, n, oh }, channel, kh, iw) => {
-    const { strides, dilations, pads } = g.m;
-    const ih = sub(add(mul(oh, int(strides[0])), mul(kh, int(dilations[0]))), int(pads[0]));
-    return load(x.buffer, offsetOf(inputDims(g), x.layout, [n, channel, ih, iw]));
+  return {
+    far: true,
+    at: ({ g, n, oh }, channel, kh, iw) => {
+      const { strides, dilations, pads } = g.m;
+      const ih = sub(add(mul(oh, int(strides[0])), mul(kh, int(dilations[0]))), int(pads[0]));
+      return load(x.buffer, offsetOf(inputDims(g), x.layout, [n, channel, ih, iw]));
+    },
   };
 }
+
+const fromRows = (rows: Rows): Source => ({ far: false, at: (_, channel, kh, iw) => rows.at(kh, channel, iw) });
 
 /**
  * One tile. From a plain input, as the first layer has, each input channel is summed by itself and the sums are added: shorter
@@ -79,7 +100,10 @@ function denseTile(c: TileContext, w: Weights, source: Source, parts: number): r
     Array.from({ length: g.kernelColumns }, (_, kw) => kw)
       .filter((kw) => validPixels(c, kw).length > 0)
       .map((kw) => forLoop(ic, width, tap(c, w, source, at, { run, kh, ic }, kw)));
-  const rows = (width: number): readonly Stmt[] => [...ahead(c, run, w.inner), forLoop(kh, range.to, taps(width), { from: range.from })];
+  const rows = (width: number): readonly Stmt[] => [
+    ...(source.far ? ahead(c, run, w.inner) : []),
+    forLoop(kh, range.to, taps(width), { from: range.from }),
+  ];
   const zero = constant(0, "float32", g.lanes);
   const zeroed = vars.map((v) => letMutable(v, zero));
   if (l.place(g.m.x).layout.kind === "plain") {
@@ -149,14 +173,13 @@ export const denseConv: Schedule = {
     const m = matchConv(l.nest);
     if (!m || m.depthwise || !l.constantOf(m.w) || !writesVectors(l)) return undefined;
     const cut = geometryOf(l, m);
-    const photo = photoRows(l, cut);
-    // Every row of a photo is turned into numbers once, for all channels.
-    const g = photo ? { ...cut, rowsOutside: true } : cut;
+    const rows = photoRows(l, cut) ?? gatheredRows(l, cut);
+    const g = rows?.g ?? cut;
     const x = l.place(m.x);
-    const source: Source = photo ? (_, channel, kh, iw) => photo.at(kh, channel, iw) : fromMemory(x);
-    const tile = chooseTile(l.machine, Math.ceil(g.channels / g.lanes), x.layout.kind);
+    const source = rows ? fromRows(rows) : fromMemory(x);
+    const tile = chooseTile(l.machine, Math.ceil(g.channels / g.lanes), x.layout.kind, g.columns);
     const weights = packWeights(l, g, m, tile, x.layout.kind === "blocked" ? x.layout.block : 1);
     const parts = x.layout.kind === "blocked" ? Math.max(1, Math.ceil(Math.floor(g.inputChannels / weights.inner) / weights.runs)) : 1;
-    return tileLoops(l, g, tile, (c) => denseTile(c, weights, source, parts), parts, photo?.make);
+    return tileLoops(l, g, tile, (c) => denseTile(c, weights, source, parts), parts, rows?.make);
   },
 };

@@ -11,14 +11,8 @@ import { stridesOf, tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { kernelRowRange, type Geometry } from "./conv-geometry.ts";
 import { DoesNotFit } from "./epilogue.ts";
+import type { Rows } from "./conv-tile.ts";
 import type { Lowering } from "./lowering.ts";
-
-export interface PhotoRows {
-  /** Makes the rows that row `oh` of the result is computed from. */
-  readonly make: (n: Expr, oh: Expr) => readonly Stmt[];
-  /** An element of the row under a row of the kernel. */
-  readonly at: (kh: Expr, channel: Expr, iw: Expr) => Expr;
-}
 
 /** The bytes that the nest reads, which are those of the same pixel and channel in [N, H, W, C]. */
 function photoOf(nest: Nest, constantOf: Lowering["constantOf"]): Operand | undefined {
@@ -54,7 +48,7 @@ function pattern(l: Lowering, operand: Operand, index: readonly Expr[], channels
 const CHANNEL = "channel";
 
 /** The rows under a convolution's kernel when a photo's bytes are what it reads; undefined when its input is anything else. */
-export function photoRows(l: Lowering, g: Geometry): PhotoRows | undefined {
+export function photoRows(l: Lowering, g: Geometry): Rows | undefined {
   const nest = l.prologueOf(g.m.x);
   const photo = nest && photoOf(nest, l.constantOf);
   if (!nest || !photo) return undefined;
@@ -96,5 +90,9 @@ export function photoRows(l: Lowering, g: Geometry): PhotoRows | undefined {
     const r = sub(add(mul(oh, int(stride)), mul(kh, int(dilation))), int(pad));
     return [...range.lets, forLoop(kh, range.to, makeRow(n, r, mul(kh, int(length))), { from: range.from })];
   };
-  return { make, at: (kh, channel, iw) => load(rows, add(mul(kh, int(length)), add(mul(iw, int(channels)), channel))) };
+  return {
+    g: { ...g, rowsOutside: true },
+    make,
+    at: (kh, channel, iw) => load(rows, add(mul(kh, int(length)), add(mul(iw, int(channels)), channel))),
+  };
 }
