@@ -17,15 +17,20 @@ const READERS = 8;
 const MANY_CHANNELS = 512;
 const PAGE = 4096;
 
+/** Whether a pointwise convolution without padding gains by the copy. */
+function gains({ m, lanes, channels, inputChannels, inputRows, inputColumns, kernelRows, kernelColumns }: Geometry): boolean {
+  if (kernelRows * kernelColumns > 1 || m.pads.some((p) => p !== 0)) return false;
+  if (channels < READERS * lanes || inputChannels % lanes !== 0) return false;
+  const onPages = inputChannels > MANY_CHANNELS && inputRows * inputColumns * lanes * 4 >= PAGE;
+  return isPointwise(m, 1) ? onPages : m.strides.some((stride) => stride > 1);
+}
+
 /** The gathered rows of a convolution that gains by them. */
 export function gatheredRows(l: Lowering, g: Geometry): Rows | undefined {
-  const { m, lanes, inputChannels, channels } = g;
+  const { m, lanes, inputChannels } = g;
   const x = l.place(m.x);
+  if (x.layout.kind !== "blocked" || !gains(g)) return undefined;
   const [stride, across] = m.strides;
-  const alone = g.kernelRows * g.kernelColumns === 1 && m.pads.every((p) => p === 0);
-  const onPages = inputChannels > MANY_CHANNELS && g.inputRows * g.inputColumns * lanes * 4 >= PAGE;
-  const far = isPointwise(m, 1) ? onPages : stride > 1 || across > 1;
-  if (!alone || !far || x.layout.kind !== "blocked" || channels < READERS * lanes || inputChannels % lanes !== 0) return undefined;
   const { layout } = x;
   const dims = [g.batch, inputChannels, m.x.dims[2] ?? 1, m.x.dims[3] ?? 1];
   const [, , height = 1, width = 1] = l.nest.result.dims;
