@@ -1,6 +1,6 @@
 /** Running engines in a page: `const session = await Session.open("model.hone"); const out = await session.run(feeds);` */
 export { Session, type OpenOptions } from "./runtime/web/session.ts";
-export type { BrowserWorker } from "./runtime/web/backend.ts";
+export type { BrowserWorker } from "./runtime/web/line.ts";
 export type { EngineSource } from "./runtime/web/source.ts";
 export { ExecutionContext, SessionCore } from "./runtime/core/session.ts";
 export type { FeedTensor, Feeds, RunOptions, SessionInfo, ValueMetadata } from "./runtime/core/types.ts";

@@ -7,12 +7,14 @@ import { evaluateGraph } from "../ops/evaluate.ts";
 import { zeros, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { PAGE_BYTES, type WasmMemory } from "./core/wasm/api.ts";
+import { WasmBackend } from "./core/wasm/backend.ts";
+import { WasmEngine } from "./core/wasm/engine.ts";
 import { wasmFeatures } from "./core/wasm/features.ts";
 import { Regions } from "./core/wasm/regions.ts";
 import { withSharedMemory } from "./core/wasm/share.ts";
 import { Session, type OpenOptions } from "./node/session.ts";
 import { errorOf } from "./testing/errors.ts";
-import { convEngine, convGraph, doublingGraph, engineOf, numbers, sharedEngine } from "./testing/wasm.ts";
+import { convEngine, convGraph, doublingGraph, engineOf, numbers, sharedEngine, trappingEngine } from "./testing/wasm.ts";
 
 const bytes = convEngine();
 const open = (options: OpenOptions = {}): Promise<Session> => Session.open(bytes, options);
@@ -94,6 +96,51 @@ describe("an engine of WebAssembly", () => {
       expect(session.runSync({ x })["y"]).toEqual(want);
       await session.close();
     }
+  });
+
+  test(
+    "a thread that traps ends the run with an error, on this thread and off it, and the next run is whole",
+    { timeout: 60_000 },
+    async () => {
+      const x = (part: number): Tensor => ({ type: "float32", dims: [1, 16, 40, 40], data: new Float32Array(25_600).fill(part) });
+      const session = await Session.open(trappingEngine(), { threads: 3, contexts: 1 });
+      expect(session.info.threads).toBe(3);
+      for (const part of [2, 0, 1]) {
+        const error = await errorOf(() => session.runSync({ x: x(part) }));
+        expect(error.code).toBe("internal");
+        expect(error.message).toContain("trapped");
+        session.runSync({ x: x(3) });
+      }
+      for (const part of [2, 0, 1]) {
+        expect((await errorOf(() => session.run({ x: x(part) }))).message).toContain("trapped");
+        await session.run({ x: x(3) });
+      }
+      expect((await errorOf(() => session.run({ x: x(1) }))).code).toBe("internal");
+      session.runSync({ x: x(3) });
+      await session.close();
+    },
+  );
+
+  test("threads that cannot start are an error, not a wait without end", async () => {
+    const engine = readEngine(sharedEngine());
+    const target = must(
+      engine.manifest.targets.find((t) => t.section === "wasm:simd128"),
+      "target",
+    );
+    let closed = 0;
+    const lane = { run: () => Promise.resolve(), close: () => void closed++ };
+    const loaded = await WasmEngine.load(engine, target, { shared: true, threads: 2 });
+    const backend = new WasmBackend(loaded, {
+      newMemory: (bytes) => new ArrayBuffer(bytes),
+      startLane: (thread) => {
+        loaded.stateOf(thread).failed();
+        return lane;
+      },
+    });
+    const context = backend.createContext(0);
+    expect((await errorOf(() => context.run([], []))).code).toBe("engine.load");
+    expect(closed).toBe(1);
+    backend.close();
   });
 
   test("opening and closing again and again keeps memory flat", async () => {

@@ -7,7 +7,7 @@ import { findChromium, launchChromium } from "../../scripts/web/chromium.ts";
 import { faceEngine, pageFiles } from "../../scripts/web/serve.ts";
 import { servePage, textFile } from "../../scripts/web/server.ts";
 import { Session } from "../../src/runtime/node/session.ts";
-import { convEngine, numbers } from "../../src/runtime/testing/wasm.ts";
+import { convEngine, numbers, sharedEngine, trappingEngine } from "../../src/runtime/testing/wasm.ts";
 import { packageFile } from "../../src/workflow/detector.ts";
 import { must } from "../../src/util/errors.ts";
 import type { PageResult, Programs } from "./page.ts";
@@ -17,13 +17,20 @@ if (chromium === undefined) process.stderr.write("skipped: there is no Chromium 
 
 const HTML = `<!doctype html><meta charset="utf-8"><title>test</title><script type="module" src="page.js"></script>`;
 const engine = convEngine();
+const shared = sharedEngine();
 const dims = [1, 3, 8, 8];
 const x = numbers(192, 7);
 
 let files: Files = new Map();
 beforeAll(async () => {
   const bundles = await bundlePage({ "page.js": "test/web/page.ts" });
-  files = new Map([...bundles, ["index.html", textFile(HTML)], ["engine.hone", engine]]);
+  files = new Map([
+    ...bundles,
+    ["index.html", textFile(HTML)],
+    ["engine.hone", engine],
+    ["shared.hone", shared],
+    ["trapping.hone", trappingEngine()],
+  ]);
 }, 60_000);
 
 test("the runtime for pages is at most 60 kB of gzip, its worker included", async () => {
@@ -88,6 +95,21 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
     const want = await wanted();
     expect(result.data).toHaveLength(want.length);
     result.data.forEach((v, i) => expect(v).toBeCloseTo(want[i] ?? NaN, 5));
+  });
+
+  test("workers share a run in an isolated page, to the bit; in another there is one, and info says so", { timeout: 60_000 }, async () => {
+    const x = [...numbers(25_600, 11)];
+    const alone = await inPage(false, "threads", [2, x, [1, 16, 40, 40]]);
+    expect(alone.threads).toBe(1);
+    expect(alone.why).toMatch(/; one thread, because the page is not cross-origin isolated$/);
+    const want = must(alone.results[0], "a result");
+    expect(want.split(",").some((v) => Number(v) !== 0)).toBe(true);
+    for (const count of [1, 2, 3]) {
+      const result = await inPage(true, "threads", [count, x, [1, 16, 40, 40]]);
+      expect(result.threads).toBe(count);
+      expect(result.results).toEqual([want, want, want]);
+      expect(result.codes).toEqual(count === 1 ? [] : ["internal", "no error", "internal", "no error"]);
+    }
   });
 
   const sample = packageFile("@vladmandic/face-api", "demo/sample1.jpg");

@@ -21,6 +21,13 @@ export interface PageResult {
   readonly closedError: string;
 }
 
+export interface ThreadsResult {
+  readonly threads: number;
+  readonly why: string;
+  readonly results: readonly string[];
+  readonly codes: readonly string[];
+}
+
 const codeOf = async (work: () => unknown): Promise<string> => {
   try {
     await work();
@@ -50,6 +57,25 @@ const programs = {
       syncError,
       closedError: await codeOf(() => session.run(feeds)),
     };
+  },
+
+  /** Runs sharedEngine by so many workers; then trapping ones, and again what does not trap. */
+  async threads(count: number, values: readonly number[], dims: readonly number[]): Promise<ThreadsResult> {
+    const worker = startWorker("worker.js");
+    const session = await Session.open("shared.hone", { worker, threads: count });
+    const feeds = { x: tensor("float32", dims, Float32Array.from(values)) };
+    const results: string[] = [];
+    for (let i = 0; i < 3; i++) results.push(Array.from((await session.run(feeds))["y"]?.data ?? [], Number).join());
+    const { threads, why } = session.info;
+    await session.close();
+    const codes: string[] = [];
+    if (threads > 1) {
+      const trapping = await Session.open("trapping.hone", { worker, threads: count });
+      const part = (p: number) => ({ x: tensor("float32", dims, new Float32Array(values.length).fill(p)) });
+      for (const p of [1, count, 0, count]) codes.push(await codeOf(() => trapping.run(part(p))));
+      await trapping.close();
+    }
+    return { threads, why, results, codes };
   },
 
   /** Codes of what goes wrong: no engine, a damaged one, a worker that is not there, another worker's origin. */

@@ -54,6 +54,8 @@ export interface SessionInfo {
   readonly platform: string;
   /** What the CPU has; for WebAssembly, the proposals that the engine of JavaScript knows. */
   readonly features: readonly string[];
+  /** How many may share a run. */
+  readonly threads: number;
   /** In words. */
   readonly why: string;
   /** Better targets of the file that this machine cannot run. */

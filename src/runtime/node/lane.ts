@@ -4,19 +4,44 @@ import { HoneError } from "../../util/errors.ts";
 import type { Lane, WasmPlatform } from "../core/wasm/backend.ts";
 import { trapped, type EngineCall, type ThreadInit } from "../core/wasm/engine.ts";
 
-/** As text and not a file, so that it is there however hone was bundled. It answers undefined, or what was thrown. */
+/**
+ * As text and not a file, so that it is there however hone was bundled. It answers undefined, or what was thrown. What it does with
+ * the word of its state and with the barrier is what core/wasm/together.ts describes.
+ */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
-const { module, memory, scratch } = workerData;
+const { module, memory, scratch, state } = workerData;
+const [IDLE, FAILED, MET, GAVE_UP] = [1, 3, 1, 2];
+const say = (now) => {
+  const word = new Int32Array(memory.buffer, state, 1);
+  Atomics.store(word, 0, now);
+  Atomics.notify(word, 0);
+};
+const giveUp = (at) => {
+  const barrier = new Int32Array(memory.buffer, at, 3);
+  Atomics.store(barrier, GAVE_UP, 1);
+  Atomics.add(barrier, MET, 1);
+  Atomics.notify(barrier, MET);
+};
 const env = { memory, scratch, now: () => performance.now() * 1e6 };
-const { exports } = new WebAssembly.Instance(module, { env });
-parentPort.on("message", ({ run, args }) => {
+let exports;
+try {
+  ({ exports } = new WebAssembly.Instance(module, { env }));
+} catch (error) {
+  say(FAILED);
+  throw error;
+}
+say(IDLE);
+parentPort.on("message", ({ run, args, barrier }) => {
+  let failure;
   try {
     exports[run](...args);
-    parentPort.postMessage(undefined);
   } catch (error) {
-    parentPort.postMessage(String(error));
+    if (barrier !== undefined) giveUp(barrier);
+    failure = String(error);
   }
+  say(IDLE);
+  parentPort.postMessage(failure);
 });
 `;
 

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { hostSection, platformName, type Engine, type Manifest } from "../../engine/format.ts";
 import { readEngine } from "../../engine/read.ts";
 import { HoneError } from "../../util/errors.ts";
+import { countOf, MOST_THREADS } from "../core/count.ts";
 import { selectTarget, targetsFor, wasmTargets } from "../core/select.ts";
 import { SessionCore } from "../core/session.ts";
 import type { Backend, SessionInfo } from "../core/types.ts";
@@ -58,7 +59,7 @@ export class Session extends SessionCore {
    */
   static async open(source: string | Uint8Array, options: OpenOptions = {}): Promise<Session> {
     const contexts = countOf("contexts", options.contexts ?? Math.min(4, availableParallelism()), 1024);
-    const threads = countOf("threads", options.threads ?? 1, 64);
+    const threads = countOf("threads", options.threads ?? 1, MOST_THREADS);
     const file = typeof source === "string" ? source : undefined;
     const engine = typeof source === "string" ? await readEngineFile(source, options.signal) : readEngine(source, { hash: hashOf });
     const loaded = await loadBest(engine, options.native ?? (file === undefined ? "never" : "allow"), file, threads);
@@ -78,12 +79,6 @@ export class Session extends SessionCore {
     forgotten.unregister(this);
     return super.close();
   }
-}
-
-/** Throws `usage`. */
-function countOf(what: string, count: number, most: number): number {
-  if (Number.isInteger(count) && count >= 1 && count <= most) return count;
-  throw new HoneError("usage", `${what} must be an integer from 1 to ${most}, got ${count}`);
 }
 
 type Rejected = SessionInfo["rejected"];
@@ -116,7 +111,7 @@ async function loadWasm(
   const features = wasmFeatures();
   const { target, why, rejected } = selectTarget(wasmTargets(engine.manifest, file), features, file);
   const backend = new WasmBackend(await WasmEngine.load(engine, target, { shared: true, threads }), nodePlatform);
-  const info = { engine: engine.sha256, target: target.section, platform, features, loadedFrom: "memory" } as const;
+  const info = { engine: engine.sha256, target: target.section, platform, features, threads, loadedFrom: "memory" } as const;
   return { backend, info: { ...info, why: `${reason}; ${why}`, rejected: [...refused, ...rejected] } };
 }
 
@@ -134,5 +129,6 @@ async function loadNative(engine: Engine, file: string | undefined, threads: num
   const { target, why, rejected } = selectTarget(targets, features, file);
   const backend = await NativeBackend.load({ host, engine, target, threads, given: file !== undefined });
   const { loadedFrom } = backend;
-  return { backend, info: { engine: engine.sha256, target: target.section, platform, features, why, rejected, loadedFrom } };
+  const info = { engine: engine.sha256, target: target.section, platform, features, threads, why, rejected, loadedFrom };
+  return { backend, info };
 }

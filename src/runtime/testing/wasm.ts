@@ -2,6 +2,11 @@ import { createHash } from "node:crypto";
 import { packEngine, type PackOptions } from "../../compiler/pack.ts";
 import { compileWasm } from "../../compiler/wasm.ts";
 import type { Graph, Value } from "../../ir/graph.ts";
+import { readEngine } from "../../engine/read.ts";
+import { writeEngine } from "../../engine/write.ts";
+import type { Instruction } from "../../targets/wasm/instruction.ts";
+import { MEET } from "../../targets/wasm/meet.ts";
+import { encodeModule } from "../../targets/wasm/module.ts";
 import { opBuilder } from "../../ops/index.ts";
 import { sym } from "../../tensor/dim.ts";
 import { tensor } from "../../tensor/tensor.ts";
@@ -46,6 +51,44 @@ export function sharedEngine(): Uint8Array {
     "y",
   );
   return packEngine(compileWasm(b.finish(), { shareFrom: 0 }), OPTIONS, (bytes) => createHash("sha256").update(bytes).digest("hex"));
+}
+
+/**
+ * {@link sharedEngine} with other code: where x[0] is its number, a thread of the run traps, between two meetings of all; the others
+ * meet. It writes nothing.
+ */
+export function trappingEngine(): Uint8Array {
+  const op = (name: string, value?: number): Instruction => ({
+    op: name,
+    imm: value === undefined ? { kind: "none" } : { kind: "number", value },
+  });
+  const block: Instruction = { op: "if", imm: { kind: "result" } };
+  const load = (name: string): Instruction => ({ op: name, imm: { kind: "memory", align: 2, offset: 0 } });
+  const zero: Instruction = { op: "i32.const", imm: { kind: "const", type: "i32", value: 0 } };
+  const [inputs, part, parts, barrier] = [2, 4, 5, 6];
+  const meet = [op("local.get", parts), op("local.get", barrier), op("call", 0), op("br_if", 0)];
+  const number = [op("local.get", inputs), load("i32.load"), load("f32.load"), op("i32.trunc_sat_f32_s")];
+  const trap = [...number, op("local.get", part), op("i32.eq"), block, zero, zero, op("i32.div_s"), op("drop"), op("end")];
+  const code = encodeModule({
+    memory: { initial: 0, maximum: 65_536 },
+    scratch: false,
+    functions: [
+      MEET,
+      {
+        name: "hone_run_0",
+        params: ["weights", "arena", "inputs", "outputs", "part", "parts", "barrier"],
+        locals: [],
+        code: [...meet, ...trap, ...meet],
+        exported: true,
+      },
+    ],
+  });
+  const { manifest, sections } = readEngine(sharedEngine());
+  const targets = manifest.targets.map(({ scratchBytes: _, ...target }) => target);
+  return writeEngine({
+    manifest: { ...manifest, targets },
+    sections: [...sections].map(([name, bytes]) => ({ name, bytes: name.startsWith("wasm:") ? code : bytes })),
+  });
 }
 
 const OPTIONS: PackOptions = { modelHash: "0".repeat(64), format: "onnx", build: {} };

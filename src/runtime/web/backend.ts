@@ -3,53 +3,26 @@ import { weightsSection, type Engine, type ManifestTarget } from "../../engine/f
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
 import type { Backend, BackendContext } from "../core/types.ts";
-import { fromFailure, type Reply, type Request } from "./protocol.ts";
-
-/** What is used of a browser's Worker, so that Node's types serve. */
-export interface BrowserWorker {
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
-  addEventListener(type: "error" | "messageerror", listener: (event: { readonly message?: string }) => void): void;
-  postMessage(message: unknown, transfer: ArrayBuffer[]): void;
-  terminate(): void;
-}
-
-interface Pending {
-  readonly resolve: (outputs: readonly TypedArray[]) => void;
-  readonly reject: (error: HoneError) => void;
-}
-
-const LOAD_HINT =
-  "Serve hone's worker from the page's origin, with a bundler that knows new Worker(new URL(…)), or name it with the option worker.";
+import { WorkerLine, type BrowserWorker } from "./line.ts";
 
 export class WebBackend implements Backend {
-  readonly #worker: BrowserWorker;
-  readonly #pending = new Map<number, Pending>();
-  #next = 0;
-  #failed: HoneError | undefined;
+  readonly #line: WorkerLine;
 
-  private constructor(worker: BrowserWorker) {
-    this.#worker = worker;
-    worker.addEventListener("message", ({ data }) => {
-      this.#receive(data as Reply);
-    });
-    const failed = ({ message }: { readonly message?: string }): void => {
-      this.#fail(new HoneError("engine.load", `the engine's worker failed: ${message || "it could not be loaded"}`, { hint: LOAD_HINT }));
-    };
-    worker.addEventListener("error", failed);
-    worker.addEventListener("messageerror", failed);
+  private constructor(line: WorkerLine) {
+    this.#line = line;
   }
 
   /** Hands a copy of the target's sections to the worker. Throws `engine.load`, `engine.damaged`. */
-  static async open(worker: BrowserWorker, engine: Engine, target: ManifestTarget): Promise<WebBackend> {
-    const backend = new WebBackend(worker);
+  static async open(worker: BrowserWorker, engine: Engine, target: ManifestTarget, threads: number): Promise<WebBackend> {
+    const line = new WorkerLine(worker);
     const wanted = [target.section, weightsSection(target)];
     const sections = new Map([...engine.sections].filter(([name]) => wanted.includes(name)).map(([name, bytes]) => [name, bytes.slice()]));
     try {
       const moved = [...sections.values()].map((bytes) => bytes.buffer);
-      await backend.#ask({ kind: "open", id: backend.#next++, engine: { ...engine, sections }, target }, moved);
-      return backend;
+      await line.ask({ kind: "open", engine: { ...engine, sections }, target, threads }, moved);
+      return new WebBackend(line);
     } catch (error) {
-      backend.close();
+      line.close();
       throw error;
     }
   }
@@ -64,9 +37,8 @@ export class WebBackend implements Backend {
       },
       runAsync: async (inputs, outputs) => {
         const copies = inputs.map((data) => data.slice());
-        const request = { kind: "run", id: this.#next++, profile, inputs: copies } as const;
-        const results = await this.#ask(
-          request,
+        const results = await this.#line.ask(
+          { kind: "run", profile, inputs: copies },
           copies.map((data) => data.buffer),
         );
         outputs.forEach((output, i) => {
@@ -82,29 +54,7 @@ export class WebBackend implements Backend {
   }
 
   close(): void {
-    this.#worker.terminate();
-    this.#fail(new HoneError("engine.closed", "the session was closed", { hint: "Open a new one with Session.open." }));
-  }
-
-  #ask(request: Request, transfer: ArrayBuffer[]): Promise<readonly TypedArray[]> {
-    if (this.#failed !== undefined) return Promise.reject(this.#failed);
-    return new Promise((resolve, reject) => {
-      this.#pending.set(request.id, { resolve, reject });
-      this.#worker.postMessage(request, transfer);
-    });
-  }
-
-  #receive(reply: Reply): void {
-    const pending = this.#pending.get(reply.id);
-    this.#pending.delete(reply.id);
-    if ("failure" in reply) pending?.reject(fromFailure(reply.failure));
-    else pending?.resolve(reply.outputs);
-  }
-
-  #fail(error: HoneError): void {
-    this.#failed ??= error;
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+    this.#line.close();
   }
 }
 

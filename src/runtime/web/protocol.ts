@@ -1,19 +1,25 @@
-/** What a page and the worker that runs its engine say to each other. */
+/** What a page and the worker that runs its engine say to each other, and that worker and those that share its runs. */
 import type { Engine, ManifestTarget } from "../../engine/format.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import type { ErrorCode } from "../../util/codes.ts";
 import { HoneError } from "../../util/errors.ts";
+import type { EngineCall, ThreadInit } from "../core/wasm/engine.ts";
 
-export type Request =
+export type Question =
   | {
       readonly kind: "open";
-      readonly id: number;
       /** Only the sections of the target. */
       readonly engine: Engine;
       readonly target: ManifestTarget;
+      /** How many share a run; more than one only where memory can be shared. */
+      readonly threads: number;
     }
   /** Inputs and outputs in the order of the manifest; outputs are answered in their length and type. */
-  | { readonly kind: "run"; readonly id: number; readonly profile: number; readonly inputs: readonly TypedArray[] };
+  | { readonly kind: "run"; readonly profile: number; readonly inputs: readonly TypedArray[] }
+  | { readonly kind: "help"; readonly thread: ThreadInit }
+  | { readonly kind: "call"; readonly call: EngineCall };
+
+export type Request = Question & { readonly id: number };
 
 export type Reply = { readonly id: number; readonly outputs: readonly TypedArray[] } | { readonly id: number; readonly failure: Failure };
 

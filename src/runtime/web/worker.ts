@@ -1,10 +1,12 @@
-/** The program of the worker that runs an engine for a page. */
+/** The program of the worker that runs an engine for a page, and of those that share its runs. */
 import { HoneError, must } from "../../util/errors.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import { allocateOutputs } from "../core/feeds.ts";
 import type { BackendContext } from "../core/types.ts";
-import { WasmBackend } from "../core/wasm/backend.ts";
-import { WasmEngine } from "../core/wasm/engine.ts";
+import { WasmBackend, type WasmPlatform } from "../core/wasm/backend.ts";
+import { instantiate, WasmEngine, type EngineCall, type ThreadInit } from "../core/wasm/engine.ts";
+import { ThreadState } from "../core/wasm/together.ts";
+import { WebLane } from "./lane.ts";
 import { toFailure, type Reply, type Request } from "./protocol.ts";
 
 /** What is used of a worker's global scope. */
@@ -25,33 +27,73 @@ function workerScope(): Scope {
 }
 
 const scope = workerScope();
-const memory = { newMemory: (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes) };
+const platform: WasmPlatform = {
+  newMemory: (bytes) => new ArrayBuffer(bytes),
+  startLane: (thread) => new WebLane(scope, thread),
+};
 
 class Host {
   readonly #engine: WasmEngine;
   readonly #backend: WasmBackend;
   readonly #contexts = new Map<number, BackendContext>();
 
-  constructor(engine: WasmEngine) {
+  private constructor(engine: WasmEngine) {
     this.#engine = engine;
-    this.#backend = new WasmBackend(engine, memory);
+    this.#backend = new WasmBackend(engine, platform);
   }
 
-  run(profile: number, inputs: readonly TypedArray[]): readonly TypedArray[] {
+  static async open({ engine, target, threads }: Extract<Request, { readonly kind: "open" }>): Promise<Host> {
+    const host = new Host(await WasmEngine.load(engine, target, { shared: threads > 1, threads }));
+    await host.#backend.startTeam();
+    return host;
+  }
+
+  /** A run that threads gave up dismissed them: they start again while this one is not blocked. */
+  async run(profile: number, inputs: readonly TypedArray[]): Promise<readonly TypedArray[]> {
     const context = this.#contexts.get(profile) ?? this.#backend.createContext(profile);
     this.#contexts.set(profile, context);
-    const outputs = allocateOutputs(this.#engine.manifest, profile, memory).map((t) => t.data);
-    context.run(inputs, outputs);
+    const outputs = allocateOutputs(this.#engine.manifest, profile, platform).map((t) => t.data);
+    try {
+      context.run(inputs, outputs);
+    } catch (error) {
+      await this.#backend.startTeam();
+      throw error;
+    }
     return outputs;
   }
 }
 
+class Helper {
+  readonly #call: (call: EngineCall) => void;
+  readonly #state: ThreadState;
+
+  constructor(thread: ThreadInit) {
+    this.#call = instantiate(thread);
+    this.#state = new ThreadState(thread.memory, thread.state);
+    this.#state.idle();
+  }
+
+  call(call: EngineCall): void {
+    try {
+      this.#call(call);
+    } finally {
+      this.#state.idle();
+    }
+  }
+}
+
 let host: Host | undefined;
+let helper: Helper | undefined;
 
 async function answer(request: Request): Promise<readonly TypedArray[]> {
   if (request.kind === "run") return must(host, "an open engine").run(request.profile, request.inputs);
-  if (host !== undefined) throw new HoneError("internal", "a worker runs one engine");
-  host = new Host(await WasmEngine.load(request.engine, request.target, { shared: false }));
+  if (request.kind === "call") {
+    must(helper, "a helper").call(request.call);
+    return [];
+  }
+  if (host !== undefined || helper !== undefined) throw new HoneError("internal", "a worker runs one engine");
+  if (request.kind === "help") helper = new Helper(request.thread);
+  else host = await Host.open(request);
   return [];
 }
 

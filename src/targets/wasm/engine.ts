@@ -28,7 +28,8 @@ export interface WasmEngine {
    * A module that imports env.memory, the most pages of which are 65536, and exports
    * hone_run_P(weights, arena, inputs, outputs, part, parts, barrier) for each profile, all i32: addresses, the first two of 64-byte
    * aligned memory, the next two of lists of addresses of tensors; which of how many threads calls, all with the same other
-   * arguments; and the address of eight bytes, zero before the first run, at which they meet. For one thread: 0, 1, anything.
+   * arguments; and the address of twelve bytes, zero before the first run, at which they meet: see {@link MEET} for how one of them
+   * gives up, whereupon the others return before their work is done. For one thread: 0, 1, anything.
    * It also imports env.scratch, an i32, when scratchBytes is not 0, and env.now, a function giving nanoseconds, when it is timed.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -113,7 +114,7 @@ class RunCode {
   /** Calls without control flow: threads share some, the first runs the others, and they meet where one needs what another made. */
   #shared(steps: readonly Step[]): readonly Instruction[] {
     const isAlone = (s: Step | undefined): boolean => s?.kind === "call" && this.#profile.calls[s.call]?.func.share === undefined;
-    const meet = [local("get", PARTS), local("get", BARRIER), op("call", { kind: "number", value: this.#meet })];
+    const meet = [local("get", PARTS), local("get", BARRIER), op("call", { kind: "number", value: this.#meet }), LEAVE];
     return steps.flatMap((s, i): readonly Instruction[] => {
       invariant(s.kind === "call", "a shared program is a list of calls");
       if (!isAlone(s)) return [...this.#call(s.call), ...meet];
@@ -162,6 +163,8 @@ class RunCode {
 
 const BLOCK: Immediate = { kind: "result" };
 const FIRST_ALONE = [local("get", PART), op("i32.eqz"), op("if", BLOCK)];
+/** Out of the function, when another thread gave up. */
+const LEAVE = op("br_if", { kind: "number", value: 0 });
 const NOW = op("call", { kind: "number", value: 0 });
 const i64 = (value: number): Instruction => op("i64.const", { kind: "const", type: "i64", value });
 const store = (type: "f64" | "i64", offset: number): Instruction => op(`${type}.store`, { kind: "memory", align: 3, offset });

@@ -11,15 +11,19 @@ const block = (name: "block" | "loop" | "if"): Instruction => op(name, { kind: "
 
 /** Parameters, then locals. */
 const [PARTS, BARRIER, TURN, SPINS] = [0, 1, 2, 3];
-/** Of the barrier: how many have come, and how often all have met. */
-const [CAME, MET] = [0, 4];
+/** Of the barrier: how many have come, how often all have met, and whether one of them gave up. */
+const [CAME, MET, GAVE_UP] = [0, 4, 8];
 /** Looks before a thread sleeps: some microseconds, as long as a small kernel takes. */
 const PATIENCE = 4000;
 
-/** Returns when `parts` threads have called it with the address of the same eight bytes, which were zero at first. */
+/**
+ * Returns 0 when `parts` threads have called it with the address of the same twelve bytes, which were zero at first, and 1 when one
+ * of them gave up: that one sets the third word, then adds to the second and wakes those that sleep on it.
+ */
 export const MEET: WasmFunction = {
   name: "meet",
   params: ["parts", "barrier"],
+  answers: true,
   locals: ["i32", "i32"],
   exported: false,
   code: [
@@ -27,10 +31,17 @@ export const MEET: WasmFunction = {
     number("local.get", PARTS),
     i32(2),
     op("i32.lt_s"),
-    number("br_if", 0),
+    block("if"),
+    i32(0),
+    op("return"),
+    op("end"),
+    // In this order: whoever sees the old turn will see it change.
     number("local.get", BARRIER),
     atomic("i32.atomic.load", MET),
     number("local.set", TURN),
+    number("local.get", BARRIER),
+    atomic("i32.atomic.load", GAVE_UP),
+    number("br_if", 0),
     number("local.get", BARRIER),
     i32(1),
     atomic("i32.atomic.rmw.add", CAME),
@@ -73,5 +84,7 @@ export const MEET: WasmFunction = {
     op("end"),
     op("end"),
     op("end"),
+    number("local.get", BARRIER),
+    atomic("i32.atomic.load", GAVE_UP),
   ],
 };

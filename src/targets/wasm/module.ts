@@ -6,6 +6,8 @@ export interface WasmFunction {
   readonly name: string;
   /** Names of the parameters, all i32. */
   readonly params: readonly string[];
+  /** Whether it returns an i32; nothing otherwise. */
+  readonly answers?: boolean;
   /** Types of the locals after the parameters. */
   readonly locals: readonly ValueType[];
   readonly code: readonly Instruction[];
@@ -82,14 +84,18 @@ const END = 0x0b;
 
 /** The module in the binary format. env.memory is its first import. */
 export function encodeModule(m: WasmModule): Uint8Array<ArrayBuffer> {
-  const arities = [...new Set(m.functions.map((f) => f.params.length))];
   const i32 = valueTypeByte("i32");
-  const types = arities.map((n) => [FUNCTION, ...unsigned(n), ...new Array<number>(n).fill(i32), 0]);
+  const typeOf = (f: WasmFunction): readonly number[] => {
+    const n = f.params.length;
+    return [FUNCTION, ...unsigned(n), ...new Array<number>(n).fill(i32), ...(f.answers ? [1, i32] : [0])];
+  };
+  const types = [...new Map(m.functions.map((f) => [String(typeOf(f)), typeOf(f)])).values()];
+  const keys = types.map(String);
   const clockType = [FUNCTION, 0, 1, valueTypeByte("f64")];
   const imports = [
     [...name("env"), ...name("memory"), IMPORT_MEMORY, ...limits(m.memory)],
     ...(m.scratch ? [[...name("env"), ...name("scratch"), IMPORT_GLOBAL, i32, 0]] : []),
-    ...(m.clock ? [[...name("env"), ...name("now"), IMPORT_FUNCTION, ...unsigned(arities.length)]] : []),
+    ...(m.clock ? [[...name("env"), ...name("now"), IMPORT_FUNCTION, ...unsigned(types.length)]] : []),
   ];
   const first = m.clock ? 1 : 0;
   const exported = m.functions.flatMap((f, i) => (f.exported ? [[...name(f.name), 0, ...unsigned(first + i)]] : []));
@@ -104,7 +110,7 @@ export function encodeModule(m: WasmModule): Uint8Array<ArrayBuffer> {
   out.push([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   out.push(section(1, vector(m.clock ? [...types, clockType] : types)));
   out.push(section(2, vector(imports)));
-  out.push(section(3, vector(m.functions.map((f) => unsigned(arities.indexOf(f.params.length))))));
+  out.push(section(3, vector(m.functions.map((f) => unsigned(keys.indexOf(String(typeOf(f))))))));
   out.push(section(7, vector(exported)));
   const codeBytes = code.whole();
   out.push([CODE_SECTION, ...unsigned(codeBytes.length)]);
@@ -124,7 +130,7 @@ function functionText(f: WasmFunction): string {
     if (i.op === "block" || i.op === "loop" || i.op === "if" || i.op === "else") depth++;
     return line;
   });
-  return `  (func $${f.name}${f.exported ? ` (export "${f.name}")` : ""}${params}\n${locals}${lines.join("")}  )\n`;
+  return `  (func $${f.name}${f.exported ? ` (export "${f.name}")` : ""}${params}${f.answers ? " (result i32)" : ""}\n${locals}${lines.join("")}  )\n`;
 }
 
 /** The module in the text format, for people and goldens. */

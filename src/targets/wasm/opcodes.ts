@@ -6,7 +6,7 @@ const RUNS: readonly (readonly [prefix: number, first: number, names: string])[]
   [0, 0x0, "unreachable"],
   [0, 0x2, "block loop if else"],
   [0, 0xb, "end br br_if"],
-  [0, 0x10, "call"],
+  [0, 0xf, "return call"],
   [0, 0x1a, "drop select"],
   [0, 0x20, "local.get local.set local.tee global.get"],
   [0, 0x28, "i32.load i64.load f32.load f64.load i32.load8_s i32.load8_u i32.load16_s i32.load16_u"],

@@ -1,11 +1,14 @@
-import { must } from "../../../util/errors.ts";
+import { invariant, must } from "../../../util/errors.ts";
 import type { TypedArray } from "../../../tensor/dtype.ts";
 import type { Backend, BackendContext } from "../types.ts";
-import { instantiate, type ContextMemory, type EngineCall, type ThreadInit, type WasmEngine } from "./engine.ts";
+import { instantiate, trapped, type ContextMemory, type EngineCall, type ThreadInit, type WasmEngine } from "./engine.ts";
+import type { ThreadState } from "./together.ts";
 
-/** A thread beside this one that runs calls, one at a time. */
+/** A thread beside this one that runs calls, one at a time, and keeps the word of its state. */
 export interface Lane {
   run(call: EngineCall): Promise<void>;
+  /** Settles when the thread has started; absent where this thread can block until then. */
+  readonly ready?: Promise<void>;
   close(): void;
 }
 
@@ -16,6 +19,14 @@ export interface WasmPlatform {
   newMemory(bytes: number): ArrayBufferLike;
 }
 
+type Calls = readonly [EngineCall, ...EngineCall[]];
+
+/** A thread that shares the runs of this one. */
+interface Helper {
+  readonly lane: Lane;
+  readonly state: ThreadState;
+}
+
 /** An engine's WebAssembly. All contexts and threads share one memory, the weights in it; every run off this thread has a thread. */
 export class WasmBackend implements Backend {
   readonly #engine: WasmEngine;
@@ -24,12 +35,18 @@ export class WasmBackend implements Backend {
   readonly #idle: Lane[] = [];
   readonly #lanes = new Set<Lane>();
   #here: ((call: EngineCall) => void) | undefined;
-  /** Those that help this thread. */
-  #team: readonly Lane[] = [];
+  #team: readonly Helper[] = [];
 
   constructor(engine: WasmEngine, platform: WasmPlatform) {
     this.#engine = engine;
     this.#platform = platform;
+  }
+
+  /** Starts the threads that share this one's runs: for platforms on which they do not start while it is blocked. */
+  async startTeam(): Promise<void> {
+    const others = this.#engine.threads - 1;
+    if (this.#team.length < others) this.#team = Array.from({ length: others }, () => this.#newHelper());
+    await Promise.all(this.#team.map(({ lane }) => lane.ready ?? Promise.resolve()));
   }
 
   createContext(profile: number): BackendContext {
@@ -57,43 +74,66 @@ export class WasmBackend implements Backend {
     this.#here = undefined;
   }
 
-  /** This thread waits for its helpers at the end of the code, not for what they answer. */
-  #runHere([mine, ...others]: readonly [EngineCall, ...EngineCall[]]): void {
+  /** This thread waits for its helpers in the engine's code, not for what they answer. */
+  #runHere([mine, ...others]: Calls): void {
     this.#here ??= instantiate(this.#engine.takeThread());
-    if (this.#team.length < others.length) this.#team = others.flatMap(() => this.#newLane() ?? []);
-    this.#team.forEach((lane, i) => {
-      const call = others[i];
-      if (call) lane.run(call).catch(() => undefined);
-    });
-    this.#here(mine);
+    try {
+      if (this.#team.length < others.length) this.#team = others.map(() => this.#newHelper());
+      this.#team.forEach(({ lane, state }, i) => {
+        state.waitForStart();
+        state.waitForEnd();
+        state.busy();
+        lane.run(must(others[i], "call")).catch(() => undefined);
+      });
+      this.#here(mine);
+      if (this.#engine.gaveUp(mine)) throw trapped("in a thread that shares the run");
+    } catch (error) {
+      this.#dismissTeam(mine);
+      throw error;
+    }
   }
 
-  async #runAway(calls: readonly [EngineCall, ...EngineCall[]]): Promise<void> {
-    const lanes = calls.flatMap(() => this.#idle.pop() ?? this.#newLane() ?? []);
-    if (lanes.length < calls.length) {
+  /** The next run gets new threads, whatever state these are in. */
+  #dismissTeam(call: EngineCall): void {
+    this.#engine.giveUp(call);
+    for (const { state } of this.#team) state.waitForEnd();
+    this.#engine.clear(call);
+    for (const { lane } of this.#team) if (this.#lanes.delete(lane)) lane.close();
+    this.#team = [];
+  }
+
+  async #runAway(calls: Calls): Promise<void> {
+    if (this.#platform.startLane === undefined) {
       this.#runHere(calls);
       return;
     }
+    const lanes = calls.map(() => this.#idle.pop() ?? this.#newHelper().lane);
+    const runs = lanes.map((lane, i) => lane.run(must(calls[i], "call")));
     try {
-      await Promise.all(lanes.map((lane, i) => lane.run(must(calls[i], "call"))));
+      await Promise.all(runs);
       this.#idle.push(...lanes.filter((lane) => this.#lanes.has(lane)));
     } catch (error) {
-      // Whatever state their threads are in, the next run gets new ones.
+      this.#engine.giveUp(calls[0]);
+      await Promise.allSettled(runs);
+      this.#engine.clear(calls[0]);
       for (const lane of lanes) if (this.#lanes.delete(lane)) lane.close();
       throw error;
     }
   }
 
-  #newLane(): Lane | undefined {
-    const lane = this.#platform.startLane?.(this.#engine.takeThread());
-    if (lane !== undefined) this.#lanes.add(lane);
-    return lane;
+  #newHelper(): Helper {
+    const { startLane } = this.#platform;
+    invariant(startLane, "a run is shared where threads can be started");
+    const thread = this.#engine.takeThread();
+    const lane = startLane(thread);
+    this.#lanes.add(lane);
+    return { lane, state: this.#engine.stateOf(thread) };
   }
 }
 
 interface Runners {
-  readonly runHere: (calls: readonly [EngineCall, ...EngineCall[]]) => void;
-  readonly runAway: (calls: readonly [EngineCall, ...EngineCall[]]) => Promise<void>;
+  readonly runHere: (calls: Calls) => void;
+  readonly runAway: (calls: Calls) => Promise<void>;
   readonly closed: () => void;
 }
 

@@ -7,6 +7,7 @@ import { byteSizes } from "../feeds.ts";
 import { MOST_PAGES, PAGE_BYTES, webAssembly, type WasmMemory, type WasmModule } from "./api.ts";
 import { Regions } from "./regions.ts";
 import { withSharedMemory } from "./share.ts";
+import { clearBarrier, gaveUp, giveUp, ThreadState } from "./together.ts";
 
 /** Where the memory of a context lies: addresses. */
 export interface ContextMemory {
@@ -27,12 +28,15 @@ export interface ThreadInit {
   readonly memory: WasmMemory;
   /** Memory that only this thread uses. */
   readonly scratch: number;
+  /** Address of the word that says how far the thread is: see {@link ThreadState}. */
+  readonly state: number;
 }
 
-/** Name and arguments of the exported function. */
+/** Name and arguments of the exported function; where the threads of the run meet, when there are several. */
 export interface EngineCall {
   readonly run: string;
   readonly args: readonly number[];
+  readonly barrier: number | undefined;
 }
 
 export interface WasmEngineOptions {
@@ -53,7 +57,8 @@ export class WasmEngine {
   readonly #memory: WasmMemory;
   readonly #regions: Regions;
   readonly #weights: number;
-  readonly #threads: number;
+  /** How many share a run. */
+  readonly threads: number;
 
   private constructor(
     { manifest, target, threads }: { readonly manifest: Manifest; readonly target: ManifestTarget; readonly threads: number },
@@ -61,7 +66,7 @@ export class WasmEngine {
     memory: WasmMemory,
     weights: Uint8Array,
   ) {
-    this.#threads = threads;
+    this.threads = threads;
     this.manifest = manifest;
     this.#target = target;
     this.#module = module;
@@ -95,7 +100,7 @@ export class WasmEngine {
     const shapes = must(profiles[profile], "profile");
     const sizes = [...byteSizes(inputs, shapes.inputs), ...byteSizes(outputs, shapes.outputs)];
     const lists = align(ADDRESS_BYTES * sizes.length) + ALIGNMENT;
-    const more = (this.#threads - 1) * (this.#target.threadBytes ?? 0);
+    const more = (this.threads - 1) * (this.#target.threadBytes ?? 0);
     const arenaBytes = arenaBytesOf(this.manifest, this.#target, profile) + more;
     const from = this.#regions.take(lists + sizes.reduce((n, size) => n + align(size), 0) + align(arenaBytes));
     let next = from + lists;
@@ -106,7 +111,7 @@ export class WasmEngine {
     });
     const barrier = from + lists - ALIGNMENT;
     new Uint32Array(this.#memory.buffer, from, addresses.length).set(addresses);
-    new Uint32Array(this.#memory.buffer, barrier, 2).fill(0);
+    new Uint32Array(this.#memory.buffer, barrier, ALIGNMENT / 4).fill(0);
     return {
       profile,
       arena: next,
@@ -127,9 +132,10 @@ export class WasmEngine {
     const common = [this.#weights, context.arena, context.inputList, context.outputList];
     const part = (i: number): EngineCall => ({
       run: `hone_run_${context.profile}`,
-      args: [...common, i, this.#threads, context.barrier],
+      args: [...common, i, this.threads, context.barrier],
+      barrier: this.threads > 1 ? context.barrier : undefined,
     });
-    return [part(0), ...Array.from({ length: this.#threads - 1 }, (_, i) => part(i + 1))];
+    return [part(0), ...Array.from({ length: this.threads - 1 }, (_, i) => part(i + 1))];
   }
 
   write(addresses: readonly number[], arrays: readonly TypedArray[]): void {
@@ -144,13 +150,35 @@ export class WasmEngine {
     });
   }
 
+  /** Whether a thread gave up the run that was called so. */
+  gaveUp({ barrier }: EngineCall): boolean {
+    return barrier !== undefined && gaveUp(this.#memory, barrier);
+  }
+
+  /** Makes the other threads of a run return. */
+  giveUp({ barrier }: EngineCall): void {
+    if (barrier !== undefined) giveUp(this.#memory, barrier);
+  }
+
+  /** After a run that was given up, once no thread is in it any more. */
+  clear({ barrier }: EngineCall): void {
+    if (barrier !== undefined) clearBarrier(this.#memory, barrier);
+  }
+
+  stateOf(thread: ThreadInit): ThreadState {
+    return new ThreadState(this.#memory, thread.state);
+  }
+
   /** Memory for one more thread. */
   takeThread(): ThreadInit {
-    return { module: this.#module, memory: this.#memory, scratch: this.#regions.take(this.#target.scratchBytes ?? 0) };
+    const state = this.#regions.take(ALIGNMENT + (this.#target.scratchBytes ?? 0));
+    const thread = { module: this.#module, memory: this.#memory, scratch: state + ALIGNMENT, state };
+    this.stateOf(thread).starting();
+    return thread;
   }
 
   giveThread(thread: ThreadInit): void {
-    this.#regions.give(thread.scratch);
+    this.#regions.give(thread.state);
   }
 
   #bytes(address: number | undefined, length: number): Uint8Array {
@@ -158,7 +186,7 @@ export class WasmEngine {
   }
 }
 
-/** Runs calls on this thread. Throws `engine.load` when the module wants what hone's do not. */
+/** Runs calls on this thread; one that traps lets the other threads of its run go. Throws `engine.load` when the module wants what hone's do not. */
 export function instantiate({ module, memory, scratch }: ThreadInit): (call: EngineCall) => void {
   const { Instance } = webAssembly();
   const now = (): number => performance.now() * 1e6;
@@ -168,12 +196,13 @@ export function instantiate({ module, memory, scratch }: ThreadInit): (call: Eng
   } catch (cause) {
     throw new HoneError("engine.load", `the engine's WebAssembly could not be started: ${messageOf(cause)}`, { cause });
   }
-  return ({ run, args }) => {
+  return ({ run, args, barrier }) => {
     const f = exports[run];
     if (typeof f !== "function") throw new HoneError("engine.load", `the engine's WebAssembly has no ${run}`, { hint: "Rebuild it." });
     try {
       Reflect.apply(f, undefined, args);
     } catch (cause) {
+      if (barrier !== undefined) giveUp(memory, barrier);
       throw trapped(cause);
     }
   };
