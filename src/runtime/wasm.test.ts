@@ -128,7 +128,12 @@ describe("an engine of WebAssembly", () => {
       "target",
     );
     let closed = 0;
-    const lane = { run: () => Promise.resolve(), close: () => void closed++ };
+    const lane = {
+      run: () => Promise.resolve(),
+      close: () => {
+        closed++;
+      },
+    };
     const loaded = await WasmEngine.load(engine, target, { shared: true, threads: 2 });
     const backend = new WasmBackend(loaded, {
       newMemory: (bytes) => new ArrayBuffer(bytes),
