@@ -23,8 +23,13 @@ export interface GraphOptions {
   readonly onGraph?: (pass: string, graph: Graph) => void;
   readonly stopAfter?: string;
   /** Applied to the optimised graph of each profile, before it is lowered: quantisation. */
-  readonly rewrite?: (graph: Graph) => Graph;
+  readonly rewrite?: RewriteFor;
+  /** What `rewrite` is told. */
+  readonly machineName?: string;
 }
+
+/** Rewrites the optimised graph for a machine of the C target by its name, or for `wasm`. */
+export type RewriteFor = (graph: Graph, machine: string) => Graph;
 
 export interface CompiledGraph {
   /** The graph as it came in. */
@@ -50,7 +55,7 @@ export function compileGraph(graph: Graph, options: GraphOptions, hash?: (bytes:
         onGraph?.(pass.name, after);
       },
     });
-    const optimised = options.rewrite?.(fp32) ?? fp32;
+    const optimised = options.rewrite?.(fp32, options.machineName ?? "") ?? fp32;
     if (options.rewrite) onGraph?.("rewrite", optimised);
     onEvent?.({ kind: "stage", stage: "lower" });
     return makeProgram(optimised, weights, {

@@ -12,7 +12,7 @@ export interface WasmPart extends TargetPart {
   readonly text: () => string;
 }
 
-export interface WasmOptions extends Omit<GraphOptions, "machine"> {
+export interface WasmOptions extends Omit<GraphOptions, "machine" | "machineName"> {
   readonly timings?: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface WasmOptions extends Omit<GraphOptions, "machine"> {
 export function compileWasm(graph: Graph, options: WasmOptions, hash?: Hash): readonly [WasmPart, ...WasmPart[]] {
   const [first, ...rest] = WASM_MACHINES;
   // The machines differ in single instructions, not in what schedules ask.
-  const compiled = compileGraph(graph, { ...options, machine: first, threads: options.timings !== true }, hash);
+  const compiled = compileGraph(graph, { ...options, machineName: "wasm", machine: first, threads: options.timings !== true }, hash);
   const threadBytes = Math.max(0, ...compiled.programs.map((p) => p.scratchBytes));
   options.onEvent?.({ kind: "stage", stage: "compile", detail: "WebAssembly" });
   const part = (machine: WasmMachine): WasmPart => {

@@ -32,7 +32,7 @@ export const quantize: Op = defineOp({
   name: "quantize",
   inputs: { x: "float", inverse: "float", zeroPoint: "integer" },
   attrs: {},
-  traits: { channels: "same" },
+  traits: { elementwise: true },
   infer: ({ x }) => [{ dtype: "uint8", shape: x.shape }],
   compute: ({ out }, { x, inverse, zeroPoint }) => ({
     kind: "map",

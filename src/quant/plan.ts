@@ -65,7 +65,18 @@ function convRefusal(node: Node): string | undefined {
   const [x, w, bias] = node.inputs;
   if (x?.dtype !== "float32" || w?.data?.type !== "float32" || !isConstant(bias)) return "its weights are not constant";
   if (x.shape.length !== 4) return `it has ${x.shape.length - 2} spatial axes`;
-  return groupRefusal(node, x, w.data) ?? (w.data.data.every((v) => Number.isFinite(Number(v))) ? undefined : "its weights are not finite");
+  return groupRefusal(node, x, w.data) ?? (allFinite(w.data) ? undefined : "its weights are not finite");
+}
+
+/** Weights that were looked at: many plans are made of one graph. */
+const looked = new WeakMap<Tensor, boolean>();
+
+function allFinite(w: Tensor): boolean {
+  const known = looked.get(w);
+  if (known !== undefined) return known;
+  const finite = (w.data as Float32Array).every((v) => Number.isFinite(v));
+  looked.set(w, finite);
+  return finite;
 }
 
 function groupRefusal(node: Node, x: Value, { dims: [o = 1, perGroup = 1, ...kernel] }: Tensor): string | undefined {

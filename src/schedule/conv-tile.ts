@@ -1,7 +1,8 @@
 /** Register tiles of convolutions on blocked channels: their accumulators, their ends, and the loops around them. */
 import { add, broadcast, div, indexVar, int, load, max, min, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import { forLoop, setVar, store } from "../loop/stmt.ts";
-import type { Expr, Stmt, Var } from "../loop/types.ts";
+import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
+import type { DType } from "../tensor/dtype.ts";
 import type { Geometry, Tile } from "./conv-geometry.ts";
 import { channelRead } from "./epilogue.ts";
 import type { Lowering } from "./lowering.ts";
@@ -70,15 +71,13 @@ export function finishVector(l: Lowering, { prefix, channel, offset, lanes }: Ve
   return broadcast(nest.reduction?.finish ? nest.reduction.finish(sum, { p, r: [], read }) : sum, lanes);
 }
 
-/** Takes up sums that an earlier part of the reduction left in the result. */
-export function resume(c: TileContext, at: (block: number, pixel: number) => Var): readonly Stmt[] {
-  const { buffer } = c.l.place(c.l.nest.result);
+/** Takes up sums that an earlier part of the reduction left. */
+export function resume(c: TileContext, buffer: Buffer, at: (block: number, pixel: number) => Var): readonly Stmt[] {
   return grid(c.blocks, c.run.width, (b, t) => setVar(at(b, t), load(buffer, resultOffset(c, b, t), c.g.lanes)));
 }
 
-/** Leaves sums in the result for the next part. */
-export function suspend(c: TileContext, at: (block: number, pixel: number) => Var): readonly Stmt[] {
-  const { buffer } = c.l.place(c.l.nest.result);
+/** Leaves sums for the next part. */
+export function suspend(c: TileContext, buffer: Buffer, at: (block: number, pixel: number) => Var): readonly Stmt[] {
   return grid(c.blocks, c.run.width, (b, t) => store(buffer, resultOffset(c, b, t), at(b, t)));
 }
 
@@ -169,8 +168,12 @@ export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, 
   return [forLoop(n, g.batch, [forLoop(oh, whole.to, [...(before?.(n, oh) ?? []), ...groups], { from: whole.from })])];
 }
 
-/** Whether the result is float32 in blocks of one vector. */
+/** What sums of floats become: themselves, or the bytes that a quantised layer reads. */
+const RESULTS: ReadonlySet<DType> = new Set(["float32", "uint8"]);
+
+/** Whether floats are summed into a result in blocks of one vector. */
 export function writesVectors({ nest, place, machine }: Lowering): boolean {
   const { layout } = place(nest.result);
-  return nest.result.dtype === "float32" && layout.kind === "blocked" && layout.block === machine.lanes;
+  const sums = nest.reduction === undefined || nest.reduction.init.type.dtype === "float32";
+  return sums && RESULTS.has(nest.result.dtype) && layout.kind === "blocked" && layout.block === machine.lanes;
 }

@@ -7,7 +7,7 @@
 import { offsetOf, type Placement } from "../loop/expand.ts";
 import { add, binary, broadcast, compare, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import { forLoop, ifThen, letMutable, letVar, prefetch, setVar } from "../loop/stmt.ts";
-import type { Expr, Stmt, Var } from "../loop/types.ts";
+import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { chooseTile, geometryOf, kernelRowRange, type Geometry, type Tile } from "./conv-geometry.ts";
 import {
   accumulators,
@@ -42,6 +42,10 @@ interface Weights {
   readonly inner: number;
   /** Runs of `inner` channels in one part of the reduction. */
   readonly runs: number;
+  /** Parts that the reduction is cut into. */
+  readonly parts: number;
+  /** Where sums lie between the parts. */
+  readonly sums: Buffer;
   readonly at: (c: TileContext, block: number, run: Expr, tap: Expr, ic: Expr) => Expr;
 }
 
@@ -89,8 +93,9 @@ const fromRows = (rows: Rows): Source => ({ far: false, at: (_, channel, kh, iw)
  * One tile. From a plain input, as the first layer has, each input channel is summed by itself and the sums are added: shorter
  * chains round less, and it is the order of ONNX Runtime, whose results ours then equal to the bit.
  */
-function denseTile(c: TileContext, w: Weights, source: Source, parts: number): readonly Stmt[] {
+function denseTile(c: TileContext, w: Weights, source: Source): readonly Stmt[] {
   const { g, l, prefix } = c;
+  const { parts } = w;
   const { vars, at } = accumulators(c);
   const run = indexVar(`${prefix}icb`);
   const kh = indexVar(`${prefix}kh`);
@@ -122,9 +127,9 @@ function denseTile(c: TileContext, w: Weights, source: Source, parts: number): r
   return [
     ...range.lets,
     ...zeroed,
-    ifThen(compare("gt", c.part, int(0)), resume(c, at)),
+    ifThen(compare("gt", c.part, int(0)), resume(c, w.sums, at)),
     forLoop(run, to, rows(w.inner), { from }),
-    ifThen(compare("eq", c.part, int(parts - 1)), last, suspend(c, at)),
+    ifThen(compare("eq", c.part, int(parts - 1)), last, suspend(c, w.sums, at)),
   ];
 }
 
@@ -156,9 +161,14 @@ function packWeights(l: Lowering, g: Geometry, m: ConvMatch, tile: Tile, inner: 
   const perTap = inner * g.lanes;
   const perRun = g.kernelRows * g.kernelColumns * perTap;
   const perBlock = Math.ceil(g.inputChannels / inner) * perRun;
+  const runs = Math.max(1, Math.floor(NEAR_WEIGHTS / (4 * perRun * tile.blocks)));
+  const parts = inner > 1 ? Math.max(1, Math.ceil(Math.floor(g.inputChannels / inner) / runs)) : 1;
+  const result = l.place(l.nest.result).buffer;
   return {
     inner,
-    runs: Math.max(1, Math.floor(NEAR_WEIGHTS / (4 * perRun * tile.blocks))),
+    runs,
+    parts,
+    sums: parts === 1 || result.dtype === "float32" ? result : l.scratch("sums", result.length),
     at: (c, b, run, position, ic) => {
       const base = add(mul(add(c.block, int(b)), int(perBlock)), mul(run, int(perRun)));
       return load(buffer, add(base, add(mul(position, int(perTap)), mul(ic, int(g.lanes)))), g.lanes);
@@ -179,7 +189,6 @@ export const denseConv: Schedule = {
     const source = rows ? fromRows(rows) : fromMemory(x);
     const tile = chooseTile(l.machine, Math.ceil(g.channels / g.lanes), x.layout.kind, g.columns);
     const weights = packWeights(l, g, m, tile, x.layout.kind === "blocked" ? x.layout.block : 1);
-    const parts = x.layout.kind === "blocked" ? Math.max(1, Math.ceil(Math.floor(g.inputChannels / weights.inner) / weights.runs)) : 1;
-    return tileLoops(l, g, tile, (c) => denseTile(c, weights, source, parts), parts, rows?.make);
+    return tileLoops(l, g, tile, (c) => denseTile(c, weights, source), weights.parts, rows?.make);
   },
 };

@@ -79,6 +79,7 @@ export const takeLanes: Schedule = {
       nest.reduction ||
       nest.region ||
       nest.result.dims.length !== 4 ||
+      nest.result.dtype !== "float32" ||
       blocks > MAX_BLOCKS ||
       !writesVectors(l)
     )

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEngine, type BuildTarget, type EngineBuild } from "../compiler/node/build.ts";
+import type { RewriteFor } from "../compiler/compile.ts";
 import { WEIGHTS_SECTION } from "../engine/format.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -37,7 +38,7 @@ export interface BuildModelOptions extends JobOptions {
   /** An engine with one more output, which tells how long each kernel took. */
   readonly timings?: boolean | undefined;
   /** Applied to the optimised graph of each profile. */
-  readonly rewrite?: ((graph: Graph) => Graph) | undefined;
+  readonly rewrite?: RewriteFor | undefined;
   /** What `rewrite` makes of the graph, for the engine's manifest. */
   readonly precision?: "fp32" | "int8" | undefined;
 }
@@ -54,7 +55,7 @@ export interface BuildFileOptions extends BuildModelOptions {
   readonly dumpFolder?: string;
   readonly stopAfter?: string | undefined;
   /** Long work that decides how the graph is rewritten; done when it is known that the output can be written. */
-  readonly rewriteBy?: (() => Promise<(graph: Graph) => Graph>) | undefined;
+  readonly rewriteBy?: (() => Promise<RewriteFor>) | undefined;
 }
 
 /** An engine in memory, and what is told about it. */

@@ -96,7 +96,19 @@ const norm = (v: Float32Array): number => Math.hypot(...v);
 describe("int8, end to end", { timeout: 300_000 }, () => {
   test("an int8 engine computes what the float one does, layer by layer", async () => {
     const fp32 = await hone(["build", path("net.onnx"), "-o", path("f.hone"), "--json"]);
-    const int8 = await hone(["build", path("net.onnx"), "--precision", "int8", "--calib", path("photos"), "-o", path("i.hone"), "--json"]);
+    const int8 = await hone([
+      "build",
+      path("net.onnx"),
+      "--precision",
+      "int8",
+      "--int8",
+      "all",
+      "--calib",
+      path("photos"),
+      "-o",
+      path("i.hone"),
+      "--json",
+    ]);
     expect([fp32.code, int8.code], int8.stderr).toEqual([0, 0]);
     expect(int8.json()).toMatchObject({ precision: "int8", int8: { layers: 5, float: [], method: "minmax", photos: 6, skipped: [] } });
     const [want, got] = [await outputs(path("f.hone")), await outputs(path("i.hone"))];
@@ -127,7 +139,7 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     const made = await hone(["calibrate", path("net.onnx"), "--images", path("photos"), "--format", format, "-o", table, "--json"]);
     expect(made.code, made.stderr).toBe(0);
     const engine = path(`${format}.hone`);
-    const built = await hone(["build", path("net.onnx"), "--precision", "int8", "--calib", table, "-o", engine, "--json"]);
+    const built = await hone(["build", path("net.onnx"), "--precision", "int8", "--int8", "all", "--calib", table, "-o", engine, "--json"]);
     if (format === "ncnn") {
       // It knows what convolutions read, and nothing of the sum between two of them.
       expect(built.json()).toMatchObject({ error: { code: "quant.table" } });
@@ -173,7 +185,19 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     expect(none.code).toBe(1);
     expect(none.json()).toMatchObject({ error: { code: "quant.no-samples" } });
     mkdirSync(path("empty"));
-    const empty = await hone(["build", path("net.onnx"), "--precision", "int8", "--calib", path("empty"), "-o", path("e.hone"), "--json"]);
+    const empty = await hone([
+      "build",
+      path("net.onnx"),
+      "--precision",
+      "int8",
+      "--int8",
+      "all",
+      "--calib",
+      path("empty"),
+      "-o",
+      path("e.hone"),
+      "--json",
+    ]);
     expect(empty.json()).toMatchObject({ error: { code: "quant.no-samples" } });
   });
 
@@ -187,7 +211,7 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
   test("a table is taken for its model and for no other", async () => {
     const made = await hone(["calibrate", path("net.onnx"), "--images", path("photos"), "-o", path("t.json"), "--json"]);
     expect(made.code, made.stderr).toBe(0);
-    const flags = ["--precision", "int8", "--calib", path("t.json"), "--json"];
+    const flags = ["--precision", "int8", "--int8", "all", "--calib", path("t.json"), "--json"];
     const own = await hone(["build", path("net.onnx"), "-o", path("own.hone"), ...flags]);
     expect(own.json()).toMatchObject({ int8: { layers: 5, photos: 0 } });
     writeModel(path("other.onnx"), (l, x) => l.op("Neg", [x], "minus"));
@@ -201,6 +225,8 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
       path("b.hone"),
       "--precision",
       "int8",
+      "--int8",
+      "all",
       "--calib",
       path("broken.json"),
       "--json",

@@ -1,11 +1,12 @@
 /** What turns a float build into an int8 one: a calibration table, made or read, and the rewriting that it allows. */
 import { stat } from "node:fs/promises";
-import type { Graph } from "../ir/graph.ts";
+import type { RewriteFor } from "../compiler/compile.ts";
 import { isImageName } from "../data/node/source.ts";
-import { applyInt8 } from "../quant/apply.ts";
+import { applyEconomy, economicalPlan } from "../quant/economy.ts";
 import { equalise } from "../quant/equalise.ts";
 import { foreignFormat, readForeign } from "../quant/interchange.ts";
 import { planInt8, type Plan } from "../quant/plan.ts";
+import { RATES } from "../quant/rates-measured.ts";
 import { readTable, type CalibrationTable } from "../quant/table.ts";
 import { HoneError, locate, type Problem } from "../util/errors.ts";
 import { prepare, type BuildModelOptions } from "./build.ts";
@@ -18,6 +19,8 @@ export interface Int8Options extends BuildModelOptions {
   readonly calib: string;
   /** How ranges are chosen when the table is to be made. */
   readonly method?: Method | undefined;
+  /** Every layer that can be int8, or (the default) only those that are faster for it. */
+  readonly layers?: "all" | "faster" | undefined;
 }
 
 /** A layer that was left in float32. */
@@ -31,7 +34,7 @@ export interface Int8 {
   /** Photos that the table was made from now; none when it was read. */
   readonly photos: number;
   readonly skipped: readonly Problem[];
-  readonly rewrite: (graph: Graph) => Graph;
+  readonly rewrite: RewriteFor;
   /** Convolutions and matrix products of the graphs that were rewritten: how many are int8, and which are not. */
   readonly layers: () => { readonly int8: number; readonly float: readonly FloatLayer[] };
 }
@@ -96,19 +99,24 @@ function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
 
 /** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */
 export async function int8For(model: string, options: Int8Options): Promise<Int8> {
-  return int8From(await tableFor(model, options), options.calib);
+  return int8From(await tableFor(model, options), options.calib, options.layers);
 }
 
 /** The rewriting that a table allows, which comes from what is called `from`. It throws `quant.table` when ranges are missing. */
-export function int8From({ table, photos, skipped }: TableSource, from: string): Int8 {
+export function int8From({ table, photos, skipped }: TableSource, from: string, layers: Int8Options["layers"] = "faster"): Int8 {
   const float = new Map<string, string>();
   let int8 = 0;
-  const rewrite = (graph: Graph): Graph => {
-    const plan = planInt8(equalise(graph, table.factors ?? new Map()), { float: table.float });
-    checkRanges(plan, table, from);
+  const rewrite: RewriteFor = (graph, machine) => {
+    const economy = economicalPlan(
+      equalise(graph, table.factors ?? new Map()),
+      { float: table.float },
+      layers === "all" ? undefined : RATES[machine],
+    );
+    const { plan, full } = economy;
+    checkRanges(full, table, from);
     int8 = new Set([...plan.units.values()].filter((u) => u.kind === "conv")).size;
     for (const [node, why] of plan.refused) float.set(node.origin.join(", ") || node.name, why);
-    return applyInt8(plan, table.ranges);
+    return applyEconomy(economy, table.ranges);
   };
   return { table, photos, skipped, rewrite, layers: () => ({ int8, float: [...float].map(([layer, why]) => ({ layer, why })) }) };
 }

@@ -34,6 +34,7 @@ export const build: Verb = defineVerb({
     recipe: text("--recipe <name|file>", "what the model means (default: the one bundled recipe that fits)"),
     target: choices("--target <names>", "what the code is (default: native, or wasm where there is no C compiler)", TARGETS),
     precision: choice("--precision <name>", "of the layers that gain from it (default: fp32)", ["fp32", "int8"]),
+    int8: choice("--int8 <layers>", "which layers: those that are faster for it (the default) or all that can be", ["faster", "all"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
     method: choice("--method <name>", "how ranges are chosen from the photos (default: minmax)", CALIBRATION_METHODS),
     photoInput: flag("--photo-input", "take photos as bytes, [1,H,W,3] in RGB: the recipe's normalisation goes into the first layer"),
@@ -73,7 +74,9 @@ export const build: Verb = defineVerb({
       ...given("keep", keep),
       precision: calib === undefined ? "fp32" : "int8",
       rewriteBy:
-        calib === undefined ? undefined : async () => (int8 = await int8For(model, { ...common, calib, method: values.method })).rewrite,
+        calib === undefined
+          ? undefined
+          : async () => (int8 = await int8For(model, { ...common, calib, method: values.method, layers: values.int8 })).rewrite,
     });
     return { json: buildJson(built, int8), text: (p) => buildText(built, p, int8) };
   },
@@ -84,14 +87,16 @@ function calibrationOf({
   precision,
   calib,
   method,
+  int8,
 }: {
   readonly precision: string | undefined;
   readonly calib: string | undefined;
   readonly method: string | undefined;
+  readonly int8: string | undefined;
 }): string | undefined {
   if (precision !== "int8") {
-    if (calib === undefined && method === undefined) return undefined;
-    throw new HoneError("usage", "--calib and --method are for int8", { hint: "Add --precision int8." });
+    if (calib === undefined && method === undefined && int8 === undefined) return undefined;
+    throw new HoneError("usage", "--calib, --method and --int8 are for int8", { hint: "Add --precision int8." });
   }
   if (calib === undefined) {
     throw new HoneError("usage", "int8 needs photos like those that the model will see, or a calibration table", {

@@ -14,7 +14,7 @@ import { compileNative, type NativeBuild } from "./native.ts";
 /** What an engine's code is: for this kind of machine by its C compiler, or WebAssembly. */
 export type BuildTarget = "native" | "wasm";
 
-export interface BuildOptions extends Omit<GraphOptions, "machine"> {
+export interface BuildOptions extends Omit<GraphOptions, "machine" | "machineName"> {
   /** One or both. By default native code, and WebAssembly where there is no C compiler. */
   readonly targets?: readonly BuildTarget[];
   /** For native code: where to stop; "so" makes the engine. */

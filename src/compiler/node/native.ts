@@ -15,7 +15,7 @@ import { HoneError } from "../../util/errors.ts";
 import { compileGraph, type CompiledGraph, type GraphOptions } from "../compile.ts";
 import type { TargetPart } from "../pack.ts";
 
-export interface NativeOptions extends Omit<GraphOptions, "machine"> {
+export interface NativeOptions extends Omit<GraphOptions, "machine" | "machineName"> {
   /** Where to stop; "so" makes the engine. */
   readonly emit?: Exclude<Stage, "exe" | "a">;
   /** A machine by the name `hone targets` lists; the one this runs on when absent. */
@@ -59,7 +59,7 @@ export async function compileNative(graph: Graph, options: NativeOptions, hash: 
   const { onEvent, signal } = options;
   const tools = await Toolchain.open({ signal });
   const machine = options.machine ? machineNamed(options.machine) : chooseMachine(process.arch, await cpuFeatures(tools));
-  const compiled = compileGraph(graph, { ...options, machine, threads: options.timings !== true }, hash);
+  const compiled = compileGraph(graph, { ...options, machineName: machine.name, machine, threads: options.timings !== true }, hash);
   const profiles = compiled.programs.map((p) => ({
     calls: p.calls.map((c) => ({ ...c, func: legalize(c.func, C_CAPABILITIES) })),
     steps: p.steps,
