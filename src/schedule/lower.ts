@@ -22,6 +22,7 @@ import { int8Depthwise } from "./int8/depthwise.ts";
 import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matrixProduct } from "./matmul.ts";
+import { reducedAlongLanes } from "./reduce-lanes.ts";
 import { ALONE, AMONG_THREADS, isAllLoops, isWorthSharing, SHARE, shareLoops, type Sharing } from "./share.ts";
 import { takeLanes } from "./take-lanes.ts";
 import { vectorized } from "./vectorize.ts";
@@ -170,8 +171,9 @@ const SCHEDULES: readonly Schedule[] = [
   int8Conv,
   int8Depthwise,
   takeLanes,
-  matrixProduct(textbookElement),
+  matrixProduct,
   vectorized(textbookElement),
+  reducedAlongLanes,
 ];
 
 interface Scheduled {

@@ -96,6 +96,8 @@ interface Context {
   readonly batch: readonly Var[];
   /** The packed right-hand side. */
   readonly panels: Buffer | undefined;
+  /** Sums of one panel between the parts of the reduction: `[rows][width]`. */
+  readonly kept: Buffer | undefined;
 }
 
 /** Columns of one panel: its first column, and where its data start. */
@@ -103,8 +105,18 @@ interface Panel {
   readonly column: Expr;
   readonly data: Expr;
   readonly vectors: number;
-  /** Columns of the last vector. */
+  /** Columns that the last vector is for, its last ones: before them it repeats what the vector before is for. */
   readonly last: number;
+  /** Whether the last vector ends with the row rather than with a padded panel. */
+  readonly overlaps: boolean;
+}
+
+/** A part of the reduction: its sums begin with those of the part before, and are kept for the next. */
+interface Part {
+  readonly from: Expr;
+  readonly to: Expr;
+  readonly first: boolean;
+  readonly final: boolean;
 }
 
 /** The index of a result, whose row is left out when it is a vector. */
@@ -123,12 +135,14 @@ function offsetsAt(c: Context, p: readonly Expr[], k: Expr): readonly [Expr, Exp
 }
 
 /** One register tile: its sums, and what becomes of them. */
-function tile(c: Context, panel: Panel, name: string, row: Expr, rows: number): readonly Stmt[] {
+function tile(c: Context, panel: Panel, part: Part, name: string, row: Expr, rows: number): readonly Stmt[] {
   const { l, p } = c;
   const { lanes } = l.machine;
   const type = typeOf("float32", lanes);
   const k = indexVar(`${name}k`);
-  const at = (i: number, v: number): readonly Expr[] => indexAt(c, add(row, int(i)), add(panel.column, int(v * lanes)));
+  const columnOf = (v: number): number => v * lanes - (panel.overlaps && v === panel.vectors - 1 ? lanes - panel.last : 0);
+  const at = (i: number, v: number): readonly Expr[] => indexAt(c, add(row, int(i)), add(panel.column, int(columnOf(v))));
+  const keptAt = (i: number, v: number): Expr => add(mul(add(row, int(i)), int(panel.vectors * lanes)), int(v * lanes));
   const sums = Array.from({ length: rows }, (_, i) =>
     Array.from({ length: panel.vectors }, (__, v) => variable(`${name}s${i}_${v}`, type)),
   );
@@ -142,15 +156,23 @@ function tile(c: Context, panel: Panel, name: string, row: Expr, rows: number): 
     const value = load(l.place(p.left.operand).buffer, offsetsAt(c, at(i, 0), k)[0]);
     return [letVar(x, broadcast(value, lanes)), ...list.map((s, v) => setVar(s, fma(x, must(right[v], "a vector"), s)))];
   });
+  const begin = (i: number, v: number): Expr =>
+    part.first || !c.kept ? broadcast(must(l.nest.reduction, "a reduction").init, lanes) : load(c.kept, keptAt(i, v), lanes);
+  const end = (s: Var, i: number, v: number): readonly Stmt[] => {
+    if (!part.final && c.kept) return [store(c.kept, keptAt(i, v), s)];
+    const last = v === panel.vectors - 1 && panel.last < lanes;
+    const lane = last && panel.overlaps ? lanes - panel.last : 0;
+    return finish(c, s, at(i, v), lane, last ? panel.last : lanes);
+  };
   return [
-    ...sums.flat().map((s) => letMutable(s, broadcast(must(l.nest.reduction, "a reduction").init, lanes))),
-    forLoop(k, p.depth, [...right.map((w, v) => letVar(w, rightAt(v))), ...steps]),
-    ...sums.flatMap((list, i) => list.flatMap((s, v) => finish(c, s, at(i, v), v === panel.vectors - 1 ? panel.last : lanes))),
+    ...sums.flatMap((list, i) => list.map((s, v) => letMutable(s, begin(i, v)))),
+    forLoop(k, part.to, [...right.map((w, v) => letVar(w, rightAt(v))), ...steps], { from: part.from }),
+    ...sums.flatMap((list, i) => list.flatMap((s, v) => end(s, i, v))),
   ];
 }
 
-/** Finishes and stores the first `count` columns of a vector of sums. */
-function finish({ l }: Context, sum: Var, p: readonly Expr[], count: number): readonly Stmt[] {
+/** Finishes and stores `count` columns of a vector of sums, from lane `from` on. */
+function finish({ l }: Context, sum: Var, p: readonly Expr[], from: number, count: number): readonly Stmt[] {
   const { nest, machine, place } = l;
   const { buffer, layout } = place(nest.result);
   const end = (acc: Expr, context: BodyContext): Expr => nest.reduction?.finish?.(acc, context) ?? acc;
@@ -162,34 +184,58 @@ function finish({ l }: Context, sum: Var, p: readonly Expr[], count: number): re
     return [store(buffer, replaceVar(to(along), lane.name), broadcast(end(sum, { p: along, r: [], read }), machine.lanes))];
   }
   return Array.from({ length: count }, (_, i) => {
-    const index = p.map((e, axis) => (axis === p.length - 1 ? add(e, int(i)) : e));
-    return store(buffer, to(index), end(shuffle(sum, sum, [i]), { p: index, r: [], read: scalarRead(place) }));
+    const index = p.map((e, axis) => (axis === p.length - 1 ? add(e, int(from + i)) : e));
+    return store(buffer, to(index), end(shuffle(sum, sum, [from + i]), { p: index, r: [], read: scalarRead(place) }));
   });
 }
 
-/** All rows of one panel. */
-function rowsOf(c: Context, panel: Panel, runs: readonly TileRun[], name: string): readonly Stmt[] {
+/** All rows of one panel for one part of the reduction. */
+function rowsOf(c: Context, panel: Panel, part: Part, runs: readonly TileRun[], name: string): readonly Stmt[] {
   return runs.flatMap((run, i): readonly Stmt[] => {
-    if (run.count === 1) return tile(c, panel, `${name}r${i}`, int(run.from), run.width);
+    if (run.count === 1) return tile(c, panel, part, `${name}r${i}`, int(run.from), run.width);
     const row = indexVar(`${name}r${i}m`);
     const end = run.from + run.count * run.width;
-    return [forLoop(row, end, tile(c, panel, `${name}r${i}`, row, run.width), { from: int(run.from), step: run.width })];
+    return [forLoop(row, end, tile(c, panel, part, `${name}r${i}`, row, run.width), { from: int(run.from), step: run.width })];
   });
 }
 
-function lowerProduct(
-  l: Lowering,
-  p: Product,
-  scalarTail: (l: Lowering, p: readonly Expr[], part: string) => readonly Stmt[],
-): readonly Stmt[] {
+/** Steps of the reduction for which a panel of the usual width stays in the first cache. */
+const DEEP = 384;
+/** Tiles of rows that make it worth while to read a panel again from there. */
+const MANY_TILES = 4;
+
+/** Into how many parts the reduction is cut. Threads share the loop over panels, which has to turn. */
+function partsOf(p: Product, tileRows: number, wholePanels: number): number {
+  const pays = wholePanels > 1 && p.rows >= MANY_TILES * tileRows && p.depth >= 2 * DEEP;
+  return pays ? Math.ceil(p.depth / DEEP) : 1;
+}
+
+/** All parts of the reduction, one after the other: the panel's part is read by all rows before the next one is. */
+function deep(c: Context, panel: Panel, parts: number, runs: readonly TileRun[], name: string): readonly Stmt[] {
+  const { depth } = c.p;
+  if (parts === 1) return rowsOf(c, panel, { from: int(0), to: int(depth), first: true, final: true }, runs, name);
+  const step = Math.ceil(depth / parts);
+  const last = (parts - 1) * step;
+  const turn = indexVar(`${name}turn`);
+  const middle = { from: mul(turn, int(step)), to: add(mul(turn, int(step)), int(step)), first: false, final: false };
+  return [
+    ...rowsOf(c, panel, { from: int(0), to: int(step), first: true, final: false }, runs, `${name}f`),
+    ...(parts > 2 ? [forLoop(turn, parts - 1, rowsOf(c, panel, middle, runs, `${name}m`), { from: int(1) })] : []),
+    ...rowsOf(c, panel, { from: int(last), to: int(depth), first: false, final: true }, runs, `${name}l`),
+  ];
+}
+
+function lowerProduct(l: Lowering, p: Product): readonly Stmt[] {
   const { lanes } = l.machine;
   const high = tileOf(l, p);
   const width = high.vectors * lanes;
   const packed = packPanels(l, p, width);
   const batch = l.nest.result.dims.slice(0, -2).map((_, i) => indexVar(`${l.prefix}b${i}`));
-  const c: Context = { l, p, batch, panels: packed && l.pack("panels", packed) };
-  const runs = tileColumns({ output: p.rows, input: p.rows, kernel: 1, stride: 1, dilation: 1, pad: 0 }, high.rows);
   const whole = Math.floor(p.columns / width);
+  const parts = packed ? partsOf(p, high.rows, whole) : 1;
+  const kept = parts > 1 ? l.scratch("sums", p.rows * width) : undefined;
+  const c: Context = { l, p, batch, panels: packed && l.pack("panels", packed), kept };
+  const runs = tileColumns({ output: p.rows, input: p.rows, kernel: 1, stride: 1, dilation: 1, pad: 0 }, high.rows);
   const rest = p.columns - whole * width;
   const number = indexVar(`${l.prefix}panel`);
   const panelAt = (n: Expr, vectors: number, last: number): Panel => ({
@@ -197,33 +243,22 @@ function lowerProduct(
     data: mul(n, int(width * p.depth)),
     vectors,
     last,
+    overlaps: !packed,
   });
-  const whole1 = forLoop(number, whole, rowsOf(c, panelAt(number, high.vectors, lanes), runs, `${l.prefix}a`));
-  const vectors = packed ? Math.ceil(rest / lanes) : Math.floor(rest / lanes);
-  const last = packed && rest % lanes > 0 ? rest % lanes : lanes;
-  const narrow = vectors > 0 ? rowsOf(c, panelAt(int(whole), vectors, last), runs, `${l.prefix}z`) : [];
-  const [row, column] = [indexVar(`${l.prefix}tm`), indexVar(`${l.prefix}tn`)];
-  const tail =
-    packed || rest % lanes === 0
-      ? []
-      : [
-          forLoop(row, p.rows, [
-            forLoop(column, p.columns, scalarTail(l, indexAt(c, row, column), "t"), { from: int(p.columns - (rest % lanes)) }),
-          ]),
-        ];
-  const body: readonly Stmt[] = [...(whole > 0 ? [whole1] : []), ...narrow, ...tail];
+  const whole1 = forLoop(number, whole, deep(c, panelAt(number, high.vectors, lanes), parts, runs, `${l.prefix}a`));
+  const last = rest % lanes > 0 ? rest % lanes : lanes;
+  const narrow = rest > 0 ? deep(c, panelAt(int(whole), Math.ceil(rest / lanes), last), 1, runs, `${l.prefix}z`) : [];
+  const body: readonly Stmt[] = [...(whole > 0 ? [whole1] : []), ...narrow];
   return batch.reduceRight<readonly Stmt[]>((inner, b, i) => [forLoop(b, l.nest.result.dims[i] ?? 1, inner)], body);
 }
 
 /** Contractions of one axis whose result is plain and has whole vectors along its last axis. */
-export function matrixProduct(scalarTail: (l: Lowering, p: readonly Expr[], part: string) => readonly Stmt[]): Schedule {
-  return {
-    name: "matrix product in registers",
-    lower: (l) => {
-      const p = matchProduct(l);
-      if (!p || p.columns < l.machine.lanes || elementCount(l.nest.result.dims) === 0) return undefined;
-      if (l.nest.reduction?.init.type.dtype !== "float32") throw new DoesNotFit("sums are not float32");
-      return lowerProduct(l, p, scalarTail);
-    },
-  };
-}
+export const matrixProduct: Schedule = {
+  name: "matrix product in registers",
+  lower: (l) => {
+    const p = matchProduct(l);
+    if (!p || p.columns < l.machine.lanes || elementCount(l.nest.result.dims) === 0) return undefined;
+    if (l.nest.reduction?.init.type.dtype !== "float32") throw new DoesNotFit("sums are not float32");
+    return lowerProduct(l, p);
+  },
+};

@@ -7,7 +7,7 @@ import { combine, insideOf, offsetOf, writtenIndex } from "../loop/expand.ts";
 import { add, broadcast, div, indexVar, int, load, mul, select, shuffle, variable } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
 import { rangeOf, simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
-import { forLoop, letMutable, setVar, store } from "../loop/stmt.ts";
+import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { visitExpr } from "../loop/walk.ts";
 import type { DType } from "../tensor/dtype.ts";
@@ -40,7 +40,7 @@ function spaceOf(l: Lowering): Space {
   };
 }
 
-const mentions = (e: Expr, name: string): boolean => {
+export const mentions = (e: Expr, name: string): boolean => {
   let found = false;
   visitExpr(e, (x) => {
     if (x.kind === "var" && x.name === name) found = true;
@@ -164,6 +164,28 @@ function scalars(
   return [forLoop(v, last, elementOf(l, space.logical([...outer, v]), "t"), { from: int(from) })];
 }
 
+/**
+ * The vector that ends with a row, when that is no whole number of vectors. It shares elements with the one before, so it is computed
+ * before the row is written, of which its operands may be a part, and stored after. Undefined where lanes must begin at a multiple.
+ */
+function lastVector(
+  l: Lowering,
+  space: Space,
+  outer: readonly Var[],
+): { readonly compute: readonly Stmt[]; readonly emit: readonly Stmt[] } | undefined {
+  const base = int((space.extents.at(-1) ?? 1) - l.machine.lanes);
+  try {
+    const stmts = vectors(l, space, outer, { var: indexVar(`${l.prefix}v`), turns: 1, base, count: 1 }, "e");
+    const end = stmts.at(-1);
+    if (end?.kind !== "store") return undefined;
+    const value = variable(`${l.prefix}end`, end.value.type);
+    return { compute: [...stmts.slice(0, -1), letVar(value, end.value)], emit: [{ ...end, value }] };
+  } catch (error) {
+    if (error instanceof DoesNotFit) return undefined;
+    throw error;
+  }
+}
+
 const SIDE_BY_SIDE = 4;
 
 export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: string) => readonly Stmt[]): Schedule {
@@ -189,10 +211,12 @@ export function vectorized(elementOf: (l: Lowering, p: readonly Expr[], part: st
         const run = { var: v, turns, base: add(mul(v, int(step)), int(from)), count: step / machine.lanes };
         return [forLoop(v, turns, vectors(l, space, outer, run, part))];
       };
+      const end = narrow < last && outer.some((_, i) => space.extents[i] !== 1) ? lastVector(l, space, outer) : undefined;
       const inner = [
+        ...(end?.compute ?? []),
         ...loop(0, wide, many, "w"),
         ...loop(wide, narrow, machine.lanes, "n"),
-        ...scalars(l, space, outer, narrow, elementOf),
+        ...(end?.emit ?? scalars(l, space, outer, narrow, elementOf)),
       ];
       return simplifyBody(outer.reduceRight<readonly Stmt[]>((body, o, i) => [forLoop(o, space.extents[i] ?? 1, body)], inner));
     },

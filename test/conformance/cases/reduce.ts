@@ -10,6 +10,16 @@ const reductions = OPS.flatMap((op) =>
   })),
 );
 
+/** Rows of many vectors and some elements, as norms have them. */
+const rows = OPS.map((op): OpCase => ({
+  name: `${op} of rows`,
+  build: (m) => m.op(op, [m.x([2, 3, 83])], { axes: [-1], keepDims: true }),
+}));
+const rowsOfRows: readonly OpCase[] = [
+  { name: "mean of rows of rows", build: (m) => m.op("reduceMean", [m.x([3, 4, 5, 29])], { axes: [2, 3], keepDims: false }) },
+  { name: "softmax of rows", build: (m) => m.op("softmax", [m.x([2, 3, 197], { low: -5, high: 5 })], { axis: -1 }) },
+];
+
 const AXIS = [0, 1, -1] as const;
 const alongAxis = ["softmax", "logSoftmax", "argMax", "argMin"].flatMap((op) =>
   AXIS.map((axis): OpCase => ({ name: `${op} along ${axis}`, build: (m) => m.op(op, [m.x([3, 11, 17], { low: -5, high: 5 })], { axis }) })),
@@ -47,6 +57,10 @@ const products: readonly OpCase[] = [
     build: (m) => m.op("matMul", [m.x([3, 5], { dtype: "int32", low: -9, high: 9 }), m.x([5, 8], { dtype: "int32", low: -9, high: 9 })]),
   },
   { name: "matMul of float64", build: (m) => m.op("matMul", [m.x([3, 5], { dtype: "float64" }), m.x([5, 8], { dtype: "float64" })]) },
+  // Deep enough for the reduction to be cut into parts, with rows and columns that fill no tile.
+  { name: "matMul, deep", build: (m) => m.op("matMul", [m.x([50, 1170]), m.w([1170, 53])]) },
+  { name: "matMul in two parts, then a sum", build: (m) => m.op("add", [m.op("matMul", [m.x([49, 768]), m.w([768, 67])]), m.x([49, 67])]) },
+  { name: "matMul of whole vectors and five", build: (m) => m.op("relu", [m.op("matMul", [m.x([3, 21, 20]), m.x([3, 20, 37])])]) },
   {
     name: "attention",
     build: (m) => {
@@ -57,4 +71,4 @@ const products: readonly OpCase[] = [
   },
 ];
 
-export const REDUCE_CASES: readonly OpCase[] = [...reductions, ...alongAxis, ...integers, ...products];
+export const REDUCE_CASES: readonly OpCase[] = [...reductions, ...rows, ...rowsOfRows, ...alongAxis, ...integers, ...products];
