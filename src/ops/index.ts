@@ -26,6 +26,7 @@ import * as sample from "./sample.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
 import * as shape from "./shape.ts";
+import * as sized from "./sized.ts";
 import * as topK from "./top-k.ts";
 import * as trig from "./trig.ts";
 import * as unary from "./unary.ts";
@@ -54,6 +55,7 @@ const families: readonly object[] = [
   narrow,
   scatter,
   topK,
+  sized,
   det,
   deformConv,
   resample,

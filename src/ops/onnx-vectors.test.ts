@@ -12,6 +12,7 @@ import type { Graph } from "../ir/graph.ts";
 import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
+import { sized } from "../tensor/sized.ts";
 import { evaluateGraph } from "./evaluate.ts";
 
 const archive = join(import.meta.dirname, "../../../shared/conformance/onnx-backend-v1.22.0.tar.xz");
@@ -94,7 +95,7 @@ function judge(name: string): string | undefined {
   );
   const graph = imported(model, protos);
   const feeds = Object.fromEntries([...protos].map(([input, proto]) => [input, tensorOf(proto, { file: name })]));
-  const results = evaluateGraph(graph, feeds);
+  const results = sized(evaluateGraph(graph, feeds));
   for (const [i, { name: output }] of (model.graph?.output ?? []).entries()) {
     const want = tensorFile(join(data, `output_${i}.pb`));
     const wrong = want && differs(results[output], want);

@@ -108,7 +108,9 @@ async function compareWith(
 async function compareOne(session: Session, peer: Peer, { feeds }: NamedFeeds, signal?: AbortSignal): Promise<readonly ComparedOutput[]> {
   if (signal?.aborted) throw new HoneError("aborted", "the comparison was aborted");
   const [ours, theirs] = [await session.run(feeds, { signal }), await peer.run(feeds)];
-  return session.outputNames.map((name) => {
+  // What tells a shape is compared by that shape.
+  const names = session.outputNames.filter((name) => name in theirs || !session.outputNames.some((other) => name === `${other}.shape`));
+  return names.map((name) => {
     const other = theirs[name];
     return { name, ...(other === undefined ? INCOMPARABLE : difference(must(ours[name], name), other)) };
   });

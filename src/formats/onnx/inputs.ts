@@ -1,11 +1,13 @@
 /** The inputs and outputs of a model as the graph has them: a sequence is one input for each of its elements. */
 import { bindShape, sym, type Dim, type Shape } from "../../tensor/dim.ts";
+import type { Value } from "../../ir/graph.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { solveSymbols, type InputShapes } from "../../tensor/solve.ts";
-import { HoneError } from "../../util/errors.ts";
+import { HoneError, must } from "../../util/errors.ts";
 import type { ImportBuilder } from "../builder.ts";
 import type { Problems } from "../problems.ts";
 import type { OnnxGraph, OnnxType, OnnxValueInfo } from "./ast.ts";
+import { countedOf } from "./counted.ts";
 import { mark, NARROW_TYPES, type NarrowType } from "./narrow.ts";
 import type { Scope } from "./scope.ts";
 import { isTensor, type Thing } from "./things.ts";
@@ -102,9 +104,19 @@ function dimOf(value: bigint | undefined, param: string | undefined, fallback: s
   return sym(name.replace(/\W+/g, "_"));
 }
 
+/** What is counted has a second output, which tells its shape. */
+function addTensor(builder: ImportBuilder, value: Value, name: string): void {
+  builder.output(value, name);
+  const counted = countedOf(value);
+  if (!counted) return;
+  const label = `${name}.shape`;
+  const options = { name: label, origin: [] };
+  builder.output(must(builder.ops("sizedShape", [value, counted.count], { axis: counted.axis }, options)[0], label), label);
+}
+
 /** Makes a thing an output: a sequence is one for each element, and an optional without an element none. */
 export function addOutput(builder: ImportBuilder, thing: Thing, name: string): void {
-  if (isTensor(thing)) builder.output(thing, name);
+  if (isTensor(thing)) addTensor(builder, thing, name);
   else if (thing.kind === "sequence") thing.items.forEach((item, i) => addOutput(builder, item, `${name}.${i}`));
   else if (thing.value !== undefined) addOutput(builder, thing.value, name);
 }

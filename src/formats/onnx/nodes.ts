@@ -7,8 +7,9 @@ import type { OnnxFunction, OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
 import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./functions.ts";
 import { findFlowMapper, findMapper } from "./map/index.ts";
-import type { Flow, MadeRegion, RegionMaker } from "./map/flow.ts";
+import type { Flow, FlowMapper, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName } from "./map/node.ts";
+import { refuseCounted } from "./counted.ts";
 import { narrowOf } from "./narrow.ts";
 import { Scope } from "./scope.ts";
 import { tensorOf } from "./tensor.ts";
@@ -219,13 +220,18 @@ export class GraphImporter implements Flow {
     if (callee) return (_, things) => this.#expand(node, callee, things);
     const known = isOnnxDomain(node.domain);
     const flowMapper = known ? findFlowMapper(node.opType) : undefined;
-    if (flowMapper) return (n, things) => flowMapper(n, things, this);
     const mapper = known ? findMapper(node.opType) : undefined;
+    if (flowMapper) return (n, things) => (mapper && things.every(isTensor) ? mapper(n) : this.#flow(n, things, flowMapper));
     if (!mapper) throw unknownOperator(node);
     return (n, things) => {
       for (const t of things) if (t) tensorOnly(t, `an input of ${node.opType}`);
       return mapper(n);
     };
+  }
+
+  #flow(n: NodeView, things: readonly (Thing | undefined)[], mapper: FlowMapper): Thing | readonly Thing[] {
+    for (const t of things) if (isTensor(t)) refuseCounted(t, n.node.opType);
+    return mapper(n, things, this);
   }
 
   #input(name: string): Thing | undefined {
@@ -245,6 +251,7 @@ function finished(builder: ImportBuilder, outputs: readonly Value[]): Graph {
   const names = new Set<string>();
   outputs.forEach((value) => {
     const narrow = narrowOf(value);
+    refuseCounted(value, "a subgraph");
     if (narrow) throw new HoneError("model.unsupported", `hone does not support the type ${narrow.name} as a result of a subgraph`);
     let name = value.name;
     for (let i = 1; names.has(name); i++) name = `${value.name}:${i}`;

@@ -1,5 +1,6 @@
 import type { Value } from "../../ir/graph.ts";
 import type { ImportBuilder } from "../builder.ts";
+import { refuseCounted } from "./counted.ts";
 import { mark, narrowOf } from "./narrow.ts";
 import { mapTensors, type Thing } from "./things.ts";
 
@@ -37,6 +38,7 @@ export class Scope {
   use(outer: Value): Value {
     const parent = this.#parent;
     if (outer.data || !parent || parent.builder === this.builder) return outer;
+    refuseCounted(outer, "a subgraph");
     const known = this.captures.get(outer);
     if (known) return known;
     const input = mark(this.input(outer.name, outer), narrowOf(outer));

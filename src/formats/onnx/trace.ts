@@ -6,6 +6,7 @@ import { HoneError } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems } from "../problems.ts";
 import type { OnnxGraph, OnnxModel } from "./ast.ts";
+import { countedOf } from "./counted.ts";
 import { opsetOf, type ImportOptions } from "./import.ts";
 import { addInputs } from "./inputs.ts";
 import { GraphImporter, ImportSession } from "./nodes.ts";
@@ -13,7 +14,7 @@ import { Scope } from "./scope.ts";
 import { isTensor } from "./things.ts";
 
 export interface Trace {
-  /** The type of a tensor, and its value when it is constant. */
+  /** The type of a tensor, and its value when it is constant; undefined also when its size depends on data. */
   readonly value: (name: string) => Value | undefined;
   readonly constant: (name: string) => Tensor | undefined;
   /** The same in a subgraph; undefined when that could not be read, or has no one value for a name. */
@@ -47,7 +48,7 @@ export function traceOnnx(model: OnnxModel, options: ImportOptions): Trace {
   const traceOf = (at: Scope): Trace => {
     const value = (name: string): Value | undefined => {
       const thing = at.has(name) ? at.get(name) : undefined;
-      return isTensor(thing) ? thing : undefined;
+      return isTensor(thing) && !countedOf(thing) ? thing : undefined;
     };
     return {
       value,

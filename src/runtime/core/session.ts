@@ -1,6 +1,7 @@
 import type { Manifest, ManifestValue } from "../../engine/format.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { sized } from "../../tensor/sized.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { allocateOutputs, bindFeeds, bindOutputs } from "./feeds.ts";
 import { ContextPool } from "./pool.ts";
@@ -25,7 +26,8 @@ export class Runner {
 
   /**
    * Runs the model off the event loop; the answer is fresh tensors by the names of the outputs. The arrays of `feeds` are
-   * read until it settles: they must not be changed, transferred or detached before.
+   * read until it settles: they must not be changed, transferred or detached before. An output NAME whose size depends on data has a
+   * second one, NAME.shape, and is as large as that says; {@link runInto} wants room for the most there can be.
    */
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
     const { profile, inputs } = this.#bind(feeds);
@@ -96,7 +98,7 @@ export class Runner {
   }
 
   #byName(outputs: readonly Tensor[]): Record<string, Tensor> {
-    return Object.fromEntries(this.manifest.outputs.map((value, i) => [value.name, must(outputs[i], "output")]));
+    return sized(Object.fromEntries(this.manifest.outputs.map((value, i) => [value.name, must(outputs[i], "output")])));
   }
 }
 

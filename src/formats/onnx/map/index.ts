@@ -12,6 +12,7 @@ import { RECURRENT } from "./recurrent.ts";
 import { REDUCTIONS } from "./reduce.ts";
 import { SAMPLES } from "./sample.ts";
 import { SEQUENCES } from "./sequence.ts";
+import { SIZED, sizeGuarded } from "./sized.ts";
 import { RESIZES } from "./resize.ts";
 import { SIGNALS } from "./signal.ts";
 import { SHAPES } from "./shape.ts";
@@ -34,6 +35,7 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...RECURRENT,
     ...SIGNALS,
     ...RESIZES,
+    ...SIZED,
   }),
 );
 
@@ -44,5 +46,5 @@ export const findFlowMapper = (opType: string): FlowMapper | undefined => FLOW_M
 
 export function findMapper(opType: string): Mapper | undefined {
   const mapper = MAPPERS.get(opType);
-  return mapper && guarded(mapper);
+  return mapper && sizeGuarded(guarded(mapper));
 }

@@ -134,7 +134,7 @@ const getElement: FlowMapper = (_, [thing]) => {
 
 export const SEQUENCES: Readonly<Record<string, FlowMapper>> = {
   ConcatFromSequence: concat,
-  Identity: (n, [thing]) => (thing && !isTensor(thing) ? thing : n.emit("identity", [n.input(0)])),
+  Identity: (_, [thing]) => must(thing, "input"),
   Optional: (_, [thing]) => ({ kind: "optional", value: thing }),
   OptionalGetElement: getElement,
   OptionalHasElement: (n, [thing]) => n.constant(tensor("bool", [], Uint8Array.of(hasElement(thing) ? 1 : 0))),
