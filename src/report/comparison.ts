@@ -29,7 +29,13 @@ export function comparisonPage(title: string, subtitle: string, runs: readonly C
     title: "Side by side",
     content: [
       ...tables,
-      picture(curveChart(curves, { title: "Precision and recall at IoU 0.5, mean over categories", shape: "steps", legend: 360 })),
+      picture(
+        curveChart(curves, {
+          title: "Precision and recall at IoU 0.5, mean over categories; beside the names: area under the curve",
+          shape: "steps",
+          legend: 360,
+        }),
+      ),
     ],
   };
   const own = runs.flatMap((run) =>

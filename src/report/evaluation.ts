@@ -13,11 +13,19 @@ import { confusionChart } from "./matrix.ts";
 import { htmlPage, htmlTable, numberTiles, picture, type PageSection } from "./page.ts";
 import { element } from "./svg.ts";
 
+export interface CategoryScore {
+  readonly category: Id;
+  readonly AP: number;
+  readonly AP50?: number;
+}
+
 export interface EvaluationPageInput {
   readonly title: string;
   readonly subtitle: string;
   readonly task: DetectionTask;
   readonly metrics: Readonly<Record<string, number>>;
+  /** AP by the rules of `metrics`, where they have one for each category. */
+  readonly perCategory?: readonly CategoryScore[];
   /** Words to print, such as warnings and explanations. */
   readonly notes?: readonly string[];
   /** An image as a data URI, for the gallery; undefined where there is none. */
@@ -64,14 +72,14 @@ export function evaluationSections(input: EvaluationPageInput): readonly PageSec
     { title: "Precision and recall", content: [picture(charts.curves)] },
     { title: "Errors", content: [picture(charts.errors)] },
     { title: "Confusion", content: [picture(charts.confusion)] },
-    { title: "Categories, and the score that gives the best F1", content: [categoryTable(curves)] },
+    { title: "Categories, and the score that gives the best F1", content: [categoryTable(curves, input.perCategory ?? [])] },
     ...(misses.length > 0
       ? [{ title: "Worst misses", content: [legend(), element("div", { class: "gallery" }, misses.map(galleryTile))] }]
       : []),
   ];
 }
 
-/** Precision at recalls 0, 0.01, … 1 at IoU 0.5, as its right-to-left maximum, averaged over the categories with ground truth; and the mean AP. */
+/** Precision at recalls 0, 0.01, … 1 at IoU 0.5, as its right-to-left maximum, averaged over the categories with ground truth; and the mean of the areas under their curves. */
 export function meanCurve(task: DetectionTask): { readonly x: number[]; readonly y: number[]; readonly value: number } {
   const curves = categoryCurves(task);
   const x = Array.from({ length: 101 }, (_, i) => i / 100);
@@ -84,14 +92,16 @@ export function meanCurve(task: DetectionTask): { readonly x: number[]; readonly
       y[p] = (y[p] ?? 0) + (tops[i] ?? 0) / curves.length;
     });
   }
-  const value = curves.reduce((sum, c) => sum + c.AP, 0) / Math.max(1, curves.length);
+  const value = curves.reduce((sum, c) => sum + c.area, 0) / Math.max(1, curves.length);
   return { x, y, value };
 }
 
 interface CategoryCurve {
+  readonly category: Id;
   readonly name: string;
   readonly curve: PrecisionRecallCurve;
-  readonly AP: number;
+  /** The exact area under the curve: near a protocol's AP, but not the same number. */
+  readonly area: number;
 }
 
 /** Curves of categories with ground truth, the commonest first. */
@@ -99,7 +109,8 @@ function categoryCurves(task: DetectionTask): CategoryCurve[] {
   const nameOf = namesOf(task);
   const table = matchVoc(taskColumns(task, new WarningTally()), { iouThreshold: 0.5, interpolation: "area", overlap: "continuous" });
   return curvesOf(table)
-    .map((curve, k) => ({ name: nameOf(table.categories[k] ?? ""), curve, AP: averagePrecisionOf(curve, "area") }))
+    .map((curve, k) => ({ category: table.categories[k] ?? "", curve, area: averagePrecisionOf(curve, "area") }))
+    .map((c) => ({ ...c, name: nameOf(c.category) }))
     .filter((c) => c.curve.positives > 0)
     .sort((a, b) => b.curve.positives - a.curve.positives);
 }
@@ -111,8 +122,8 @@ function chartsOf(
 ): Record<"curves" | "errors" | "confusion", string> {
   return {
     curves: curveChart(
-      curves.map((c) => ({ name: c.name, ...envelope(c.curve), value: c.AP })),
-      { shape: "steps" },
+      curves.map((c) => ({ name: c.name, ...envelope(c.curve), value: c.area })),
+      { title: "Precision and recall; beside the names: area under the curve", shape: "steps" },
     ),
     errors: errorChart(errors),
     confusion: confusionChart(confusionMatrix(task), namesOf(task)),
@@ -132,22 +143,20 @@ function envelope(curve: PrecisionRecallCurve): { x: number[]; y: number[] } {
   return { x: [0, ...curve.recall.subarray(0, end)], y: [tops[0] ?? 0, ...tops.subarray(0, end)] };
 }
 
-function categoryTable(curves: readonly CategoryCurve[]): ReturnType<typeof htmlTable> {
-  const rows = curves.map(({ name, curve, AP }) => {
+function categoryTable(curves: readonly CategoryCurve[], scores: readonly CategoryScore[]): ReturnType<typeof htmlTable> {
+  const known = new Map(scores.map((s) => [s.category, s]));
+  const columns = (["AP", "AP50"] as const).filter((name) => scores.some((s) => s[name] !== undefined));
+  const rows = curves.map(({ category, name, curve, area }) => {
     const best = bestOperatingPoint(curve);
     const score = Number.isFinite(best.score) ? best.score.toFixed(3) : "–";
-    return [
-      name,
-      curve.positives,
-      curve.score.length,
-      AP.toFixed(3),
-      score,
-      best.precision.toFixed(3),
-      best.recall.toFixed(3),
-      best.f1.toFixed(3),
-    ];
+    const own = columns.map((column) => {
+      const value = known.get(category)?.[column] ?? -1;
+      return value < 0 ? "–" : value.toFixed(3);
+    });
+    const point = [best.precision, best.recall, best.f1].map((v) => v.toFixed(3));
+    return [name, curve.positives, curve.score.length, ...own, area.toFixed(3), score, ...point];
   });
-  return htmlTable(["category", "objects", "detections", "AP50", "best score", "precision", "recall", "F1"], rows);
+  return htmlTable(["category", "objects", "detections", ...columns, "area", "best score", "precision", "recall", "F1"], rows);
 }
 
 function legend(): ReturnType<typeof element> {

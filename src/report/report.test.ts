@@ -96,6 +96,14 @@ test("the page of one run has its tables and curve once", () => {
   expect(page).toContain("<td>1.50</td>");
 });
 
+test("categories have the protocol's own scores, apart from the area under the curve", () => {
+  const task = { truths: [{ image: 1, category: 7, box: [0, 0, 9, 9] as const }], detections: [] };
+  const perCategory = [{ category: 7, AP: 0.25, AP50: 0.784 }];
+  const page = evaluationPage({ title: "t", subtitle: "", task, metrics: { AP50: 0.784 }, perCategory });
+  expect(page).toContain("<th>AP</th><th>AP50</th><th>area</th>");
+  expect(page).toContain("<td>7</td><td>1</td><td>0</td><td>0.250</td><td>0.784</td><td>0.000</td>");
+});
+
 test("the words above a matrix of one category fit", () => {
   const chart = confusionChart({ categories: ["face"], counts: Float64Array.of(3, 1, 2, 0) });
   expect(Number(/width="(\d+)"/.exec(chart)?.[1])).toBeGreaterThanOrEqual(470);

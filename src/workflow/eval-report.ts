@@ -40,7 +40,7 @@ export function runName({ engine, backend }: Pick<ModelRun, "engine" | "backend"
 }
 
 function pageInput(title: string, evaluation: Evaluation, images: string | undefined): EvaluationPageInput {
-  const { task, metrics, protocol, warnings, explanations, problems } = evaluation;
+  const { task, metrics, perCategory, protocol, warnings, explanations, problems } = evaluation;
   const files = new Map((task.images ?? []).map((i) => [i.id, i.file ?? `${i.id}.jpg`]));
   const imageOf = (image: Id): string | undefined =>
     images === undefined ? undefined : dataUri(images, files.get(image) ?? String(image));
@@ -49,7 +49,7 @@ function pageInput(title: string, evaluation: Evaluation, images: string | undef
     ...problems.map((p) => `not read: ${p.message}`),
   ];
   const subtitle = `${evaluation.images} images, ${evaluation.truths} objects, ${evaluation.detections} detections; by ${protocol}. Curves and errors are of boxes at IoU 0.5.`;
-  return { title, subtitle, task, metrics, notes, imageOf };
+  return { title, subtitle, task, metrics, perCategory, notes, imageOf };
 }
 
 /**
