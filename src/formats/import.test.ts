@@ -282,3 +282,12 @@ test.skipIf(dense.length === 0)("BlazeFace imports, its float16 weights widened 
     expect(graph.nodes.flatMap((n) => n.inputs).some((v) => v?.dtype === "float16")).toBe(false);
   }
 });
+
+test.each([
+  ["version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"],
+  ["\n<!DOCTYPE html><html>404</html>", "web page"],
+])("what comes in place of a model is named: %j", (text, hint) => {
+  expect(() => importModel(new TextEncoder().encode(text), { file: "model.onnx" })).toThrow(
+    expect.objectContaining({ code: "model.format", hint: expect.stringContaining(hint) as string }),
+  );
+});

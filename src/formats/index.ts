@@ -38,12 +38,19 @@ export function requireFormat(bytes: Uint8Array, file: string): "onnx" | "tflite
   const hint =
     format === "hone"
       ? "It is built already: run it, for example with hone run."
-      : "hone reads ONNX and TFLite models. Export or convert the model to ONNX.";
+      : (downloadHint(bytes) ?? "hone reads ONNX and TFLite models. Export or convert the model to ONNX.");
   throw new HoneError(
     "model.format",
     `the file ${what}${format === undefined || format === "hone" ? "" : ", which hone does not read yet"}`,
     { at: { file }, hint },
   );
+}
+
+/** What comes in place of a model when a download went wrong. */
+function downloadHint(bytes: Uint8Array): string | undefined {
+  const start = new TextDecoder().decode(bytes.subarray(0, 64)).trimStart().toLowerCase();
+  if (start.startsWith("version https://git-lfs")) return "It is a pointer of Git LFS, not the model: get that with `git lfs pull`.";
+  return /^<(!doctype html|html)/.test(start) ? "It is a web page, not a model: download the file itself." : undefined;
 }
 
 export { detectFormat, FORMAT_NAMES, type ModelFormat } from "./detect.ts";

@@ -1,15 +1,16 @@
 /** What runs a detector under evaluation: hone, or ONNX Runtime on the same tensors. */
-import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { ENGINE_MAGIC } from "../engine/format.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import { FORMAT_NAMES } from "../formats/index.ts";
+import { openToRead } from "../runtime/node/file.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { inputSize } from "../vision/bind.ts";
 import type { Size } from "../vision/decoders/decoder.ts";
 import { buildModel, type BuildModelOptions } from "./build.ts";
 import { openDetector } from "./face.ts";
-import { importFile, readModelFile } from "./model-file.ts";
+import { importFile, readError, readModelFile } from "./model-file.ts";
 import { openOnnxRuntime } from "./peer.ts";
 import { requireRecipe, signatureOf } from "./recipe.ts";
 import { bindProfile, parseProfiles } from "./shapes.ts";
@@ -29,18 +30,18 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Whether a file is an engine, by its first bytes. Throws `file.not-found`. */
+/** Whether a file is an engine, by its first bytes. Throws `file.not-found`, `file.unreadable`. */
 async function isEngine(path: string): Promise<boolean> {
+  let file: FileHandle | undefined;
   try {
-    const file = await open(path, "r");
-    try {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, 0);
-      return bytesRead === 4 && new TextDecoder().decode(buffer) === ENGINE_MAGIC;
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw new HoneError("file.not-found", "there is no such model or engine", { at: { file: path }, cause });
+    file = await openToRead(path);
+    if (!(await file.stat()).isFile()) throw new HoneError("file.unreadable", "not a regular file", { at: { file: path } });
+    const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, 0);
+    return bytesRead === 4 && new TextDecoder().decode(buffer) === ENGINE_MAGIC;
+  } catch (error) {
+    throw readError(error, path);
+  } finally {
+    await file?.close();
   }
 }
 

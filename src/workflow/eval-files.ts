@@ -220,11 +220,11 @@ export function sizesOf(set: AnnotationSet): ImageSizes {
 }
 
 async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>>> {
-  try {
-    return await stat(path);
-  } catch (cause) {
+  const info = await stat(path).catch((cause: unknown) => {
     throw new HoneError("file.not-found", "there is no such file or folder", { at: { file: path }, cause });
-  }
+  });
+  if (!info.isFile() && !info.isDirectory()) throw new HoneError("file.unreadable", "neither a file nor a folder", { at: { file: path } });
+  return info;
 }
 
 /** Files of a folder and its folders, sorted, with their path in it. */

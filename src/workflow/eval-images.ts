@@ -1,6 +1,6 @@
 /** Which image file each annotated image is. */
 import { basename, relative, sep } from "node:path";
-import { stemOf, type AnnotatedImage, type ImageSizes } from "../data/annotations/annotations.ts";
+import { stemOf, type AnnotatedImage, type AnnotationSet, type ImageSizes } from "../data/annotations/annotations.ts";
 import { imageSize } from "../data/node/header.ts";
 import { listImages } from "../data/node/source.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
@@ -21,9 +21,14 @@ export interface FoundImages {
 
 /**
  * Finds the annotated images in a folder and its folders: by their path, else by their name, else by their name without its ending, where only one
- * file has it. Throws `file.not-found`, and `annotations.invalid` when not a single one is there.
+ * file has it. Throws `file.not-found`, and `annotations.invalid` when not a single one is there or the annotations, of which some may not have been
+ * read, name none.
  */
-export async function findImages(folder: string, images: readonly AnnotatedImage[], signal?: AbortSignal): Promise<FoundImages> {
+export async function findImages(
+  folder: string,
+  { images, problems: unread }: Pick<AnnotationSet, "images" | "problems">,
+  signal?: AbortSignal,
+): Promise<FoundImages> {
   const paths = await listImages(folder, { recursive: true, ...given("signal", signal) });
   const find = lookup(folder, paths);
   const missing: Problem[] = [];
@@ -34,9 +39,10 @@ export async function findImages(folder: string, images: readonly AnnotatedImage
   });
   if (files.length === 0) {
     const [example] = images;
+    if (example === undefined) throw new HoneError("annotations.invalid", "the annotations name no image", { problems: unread });
     throw new HoneError("annotations.invalid", `none of the ${images.length} annotated images is among the ${paths.length} of the folder`, {
       at: { file: folder },
-      hint: example === undefined ? "The annotations name no image." : `It should hold ${example.file ?? example.id}, for example.`,
+      hint: `It should hold ${example.file ?? example.id}, for example.`,
     });
   }
   return { files, missing, unused: paths.length - new Set(files.map((f) => f.path)).size };

@@ -163,6 +163,14 @@ describe("models over photos", () => {
     expect(run?.problems[0]?.message).toMatch(/1 images are annotated before/);
   });
 
+  test("annotations of which none can be read are an error that names them", async () => {
+    const broken = join(folder, "broken");
+    mkdirSync(broken);
+    writeFileSync(join(broken, "a.xml"), "<annotation><object><bndbox><xmin>oops");
+    const evaluating = evaluateModels({ ...request, annotations: [broken] }, () => Promise.resolve(fake()));
+    await expect(evaluating).rejects.toMatchObject({ code: "annotations.invalid", problems: [{ at: { file: "a.xml" } }] });
+  });
+
   test("an abort ends it and closes what is open", async () => {
     const control = new AbortController();
     const runner = fake();

@@ -61,7 +61,7 @@ export async function evaluateModels(
 ): Promise<ModelRun[]> {
   const { signal } = request;
   const truth = await loadGroundTruths(request.annotations, { format: request.format, images: request.images, signal });
-  const { files, missing } = await findImages(request.images, truth.set.images, signal);
+  const { files, missing } = await findImages(request.images, truth.set, signal);
   const runs: ModelRun[] = [];
   for (const model of request.models) {
     for (const backend of request.backends ?? ["hone"]) {

@@ -1,11 +1,12 @@
 /** Model files: read with a bound on their size, their data files found beside them and nowhere else. */
 import { createHash } from "node:crypto";
 import { readFileSync, realpathSync, statSync } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { importModel, requireFormat, type InputShapes } from "../formats/index.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
 import type { Graph } from "../ir/graph.ts";
+import { openToRead } from "../runtime/node/file.ts";
 import { HoneError } from "../util/errors.ts";
 
 /** More than any model that is one file: protobuf and flatbuffers end at 2 GB. */
@@ -25,7 +26,7 @@ export async function readBounded(path: string, limit: number, signal?: AbortSig
   const at = { file: path };
   let file: FileHandle | undefined;
   try {
-    file = await open(path, "r");
+    file = await openToRead(path);
     const info = await file.stat();
     if (!info.isFile()) throw new HoneError("file.unreadable", "not a regular file", { at });
     if (info.size > limit) {
@@ -60,7 +61,8 @@ async function readWhole(
   return bytes;
 }
 
-function readError(error: unknown, path: string): unknown {
+/** An error of the file system in hone's words; others stay as they are. */
+export function readError(error: unknown, path: string): unknown {
   if (error instanceof HoneError || !(error instanceof Error)) return error;
   const at = { file: path };
   if (error.name === "AbortError") return new HoneError("aborted", "reading was aborted", { at, cause: error });
@@ -147,7 +149,9 @@ function readBeside(modelPath: string, location: string): Uint8Array | undefined
         at: { file: modelPath },
       });
     }
-    const { size } = statSync(real);
+    const info = statSync(real);
+    if (!info.isFile()) throw new HoneError("file.unreadable", "not a regular file", { at: { file } });
+    const { size } = info;
     if (size > MAX_DATA_BYTES) throw new HoneError("file.too-large", `${size} bytes is more than a data file can have`, { at: { file } });
     return readFileSync(real);
   } catch (error) {

@@ -1,6 +1,5 @@
 /** The photos that a model is calibrated and judged with. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { loadImage } from "../data/node/decode.ts";
 import { listImages } from "../data/node/source.ts";
 import type { Recipe } from "../engine/recipe.ts";
@@ -9,12 +8,16 @@ import { staticShape } from "../tensor/dim.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import { given, type JobOptions } from "./events.ts";
 import { imageFeeds, type TensorFeeds } from "./feeds.ts";
+import { readBounded } from "./model-file.ts";
 
 /** Photos in the order of their content's hash; each content once. */
 export interface Photos {
   readonly files: readonly { readonly path: string; readonly hash: string }[];
   readonly skipped: readonly Problem[];
 }
+
+/** No image that is decoded has more. */
+const MAX_PHOTO_BYTES = 1_000_000_000;
 
 /** Finds photos by their paths and those of their folders. Throws what listing throws. */
 export async function findPhotos(images: readonly string[], signal: AbortSignal | undefined): Promise<Photos> {
@@ -26,7 +29,7 @@ export async function findPhotos(images: readonly string[], signal: AbortSignal 
     if (signal?.aborted === true) throw new HoneError("aborted", "calibration was aborted");
     try {
       const hash = createHash("sha256")
-        .update(await readFile(path))
+        .update(await readBounded(path, MAX_PHOTO_BYTES, signal))
         .digest("hex");
       if (!byHash.has(hash)) byHash.set(hash, path);
     } catch (error) {

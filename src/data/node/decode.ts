@@ -1,4 +1,5 @@
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { openToRead } from "../../runtime/node/file.ts";
 import { HoneError, locate } from "../../util/errors.ts";
 import { MAX_PIXELS, makeImage, type Image } from "../image.ts";
 import { loadSharp, type Sharp } from "./sharp.ts";
@@ -87,7 +88,7 @@ async function readBytes(path: string, signal: AbortSignal | undefined): Promise
   checkAborted(signal);
   let file: FileHandle | undefined;
   try {
-    file = await open(path, "r");
+    file = await openToRead(path);
     const info = await file.stat();
     if (!info.isFile()) throw new HoneError("file.unreadable", "not a regular file", { at: { file: path } });
     if (info.size > MAX_FILE_BYTES) {

@@ -41,7 +41,7 @@ async function walk(folder: string, options: ListOptions, found: string[]): Prom
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
       if (options.recursive === true) await walk(path, options, found);
-    } else if (isImageName(entry.name)) {
+    } else if ((entry.isFile() || entry.isSymbolicLink()) && isImageName(entry.name)) {
       found.push(path);
       if (found.length > MAX_FILES) throw new HoneError("file.too-large", `more than ${MAX_FILES} images`, { at: { file: folder } });
     }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { ENGINE_LIMITS, HASH_BYTES, type Engine } from "../../engine/format.ts";
 import { readEngine } from "../../engine/read.ts";
@@ -6,6 +7,11 @@ import { HoneError } from "../../util/errors.ts";
 import { messageOf } from "./host.ts";
 
 const CHUNK = 1 << 20;
+
+/** Opens what should be a file. A named pipe opens too, instead of waiting for somebody to write into it: ask the handle what it is. */
+export function openToRead(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
 
 /**
  * Reads and checks an engine file. It is hashed piece by piece between reads, so that the event loop stays free.
@@ -15,7 +21,7 @@ export async function readEngineFile(path: string, signal?: AbortSignal): Promis
   const at = { file: path };
   let file: FileHandle | undefined;
   try {
-    file = await open(path, "r");
+    file = await openToRead(path);
     const info = await file.stat();
     if (!info.isFile()) throw new HoneError("file.unreadable", "an engine must be a file", { at });
     if (info.size > ENGINE_LIMITS.fileBytes) {
