@@ -104,10 +104,10 @@ const MAX_NODES = 8;
  */
 const MAX_COPIES = 64;
 
-/** A gather that ends in another type has no vectors to gather: that type is left to a kernel of its own. */
-function keepsType(anchor: Node, next: Node): boolean {
+/** A gather of floats that ends in bytes has no vectors to gather: quantising is left to a kernel of its own. */
+function keepsVectors(anchor: Node, next: Node): boolean {
   const gathers = computeNode(anchor).nests.at(-1)?.kind === "gather";
-  return !gathers || output(next).dtype === output(anchor).dtype;
+  return !gathers || output(anchor).dtype !== "float32" || output(next).dtype === "float32";
 }
 
 /** The nodes that follow the anchor, within the bounds; they become taken. */
@@ -118,7 +118,7 @@ function followersOf(anchor: Node, uses: Uses, taken: Set<Node>): readonly Node[
   while (nodes.length + 1 < MAX_NODES) {
     const next = follower(value, uses, taken);
     copies *= next ? operandUses(next, value) : Infinity;
-    if (!next || copies > MAX_COPIES || !keepsType(anchor, next)) break;
+    if (!next || copies > MAX_COPIES || !keepsVectors(anchor, next)) break;
     nodes.push(next);
     taken.add(next);
     value = output(next);

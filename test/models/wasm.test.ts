@@ -123,8 +123,12 @@ describe.skipIf(!compiler || MODELS.length === 0)("WebAssembly equals native cod
   const photo = packageFile("@vladmandic/face-api", "demo/sample1.jpg");
   const quantised = [RETINAFACE, shared("yunet/yunet_n_640_640.onnx")].filter((path) => existsSync(path) && photo !== undefined);
   test.skipIf(quantised.length === 0).each(quantised)("%s in int8: to the bit, up to the scores", { timeout: 180_000 }, async (path) => {
-    const { rewrite, layers } = await int8For(path, { calib: must(photo, "photo") });
-    const { engine } = await buildModel(path, { targets: ["native", "wasm"], precision: "int8", rewrite: (g) => beforeScores(rewrite(g)) });
+    const { rewrite, layers } = await int8For(path, { calib: must(photo, "photo"), layers: "all" });
+    const { engine } = await buildModel(path, {
+      targets: ["native", "wasm"],
+      precision: "int8",
+      rewrite: (g, machine) => beforeScores(rewrite(g, machine)),
+    });
     expect(layers().int8).toBeGreaterThan(40);
     const { names, native, wasm } = await bothOf(engine);
     for (const name of names) expect(wasm[name]?.data, name).toEqual(native[name]?.data);
