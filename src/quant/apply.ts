@@ -109,6 +109,7 @@ class Applier {
       outputNames: node.outputs.map((v) => v.name),
       origin: node.origin,
       outputs: node.outputs.length,
+      ...(node.regions ? { regions: node.regions } : {}),
     });
     node.outputs.forEach((v, i) => this.#floats.set(v, must(outputs[i], "output")));
   }
