@@ -5,10 +5,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { withHistograms } from "../../src/quant/instrument.ts";
+import { channelStatistics, withHistograms } from "../../src/quant/instrument.ts";
 import { Observations } from "../../src/quant/observations.ts";
 import { equalisable } from "../../src/quant/equalise.ts";
-import { channelMagnitudes } from "../../src/quant/instrument.ts";
 import { planInt8 } from "../../src/quant/plan.ts";
 import { prepare } from "../../src/workflow/build.ts";
 import { CHANNEL_PHOTOS, optimisedGraph } from "../../src/workflow/observe.ts";
@@ -50,7 +49,7 @@ for (const model of given.length > 0 ? given : MODELS) {
   const scaled = equalisable(graph);
   const plain = await Taps.open(graph, prepared, {});
   const counting = await Taps.open(instrumented.graph, prepared, {});
-  const measuring = scaled.length > 0 ? await Taps.open(channelMagnitudes(graph, scaled), prepared, {}) : undefined;
+  const measuring = scaled.length > 0 ? await Taps.open(channelStatistics(graph, scaled, "magnitude"), prepared, {}) : undefined;
   const least: number[][] = [[], [], []];
   for (let round = 0; round < ROUNDS; round++) {
     const observations = new Observations();

@@ -17,6 +17,10 @@ export const VERBS: Readonly<Record<string, Entry>> = {
     summary: "choose the ranges that int8 needs, from photos",
     load: async () => (await import("./verbs/calibrate.ts")).calibrate,
   },
+  sensitivity: {
+    summary: "say what int8 costs each layer",
+    load: async () => (await import("./verbs/sensitivity.ts")).sensitivity,
+  },
   run: { summary: "run an engine on tensors or an image", load: async () => (await import("./verbs/run.ts")).run },
   compare: {
     summary: "hold a model's outputs against another implementation's",

@@ -7,8 +7,9 @@ import { floats } from "../passes/constants.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
+import { meanShift, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
-import { joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
+import { boundedBias, joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
 
 /** Ranges by the names of observed values. */
 export type Ranges = ReadonlyMap<string, Range>;
@@ -24,6 +25,17 @@ export function sharedRanges(plan: Plan, ranges: Ranges): ReadonlyMap<Value, Ran
   return new Map([...members].map(([of, list]) => [of, joinRanges(list)]));
 }
 
+/** The ranges of all values that have scales: also what plans of the same graph with fewer units need. */
+export function everyRange(plan: Plan, ranges: Ranges): Ranges {
+  const shared = sharedRanges(plan, ranges);
+  return new Map(
+    [...plan.scaleOf].flatMap(([v, of]) => {
+      const range = ranges.get(v.name) ?? shared.get(of);
+      return range ? [[v.name, range] as const] : [];
+    }),
+  );
+}
+
 /** The range of bytes that clip(0, limit) leaves when its limit is reached before the last byte. */
 const reaches = (limit: number, { scale, zeroPoint }: Scale): boolean => limit / scale + zeroPoint < 254.5;
 
@@ -36,8 +48,11 @@ class Applier {
   readonly #bytes = new Map<Value, Value>();
   readonly #constants = new Map<string, Value>();
 
-  constructor(plan: Plan, ranges: Ranges) {
+  readonly #means: Means;
+
+  constructor(plan: Plan, ranges: Ranges, means: Means) {
     this.#plan = plan;
+    this.#means = means;
     this.#shared = sharedRanges(plan, ranges);
     this.#builder = new GraphBuilder(plan.graph.name, inferOp);
   }
@@ -136,12 +151,15 @@ class Applier {
     const bias = floats(node.inputs[2]);
     const x = this.#asBytes(input(node, 0));
     const { scale: xScale, zeroPoint: xZero } = this.#scale(input(node, 0));
-    const { data, scales } = quantizeWeights(w, bias, xScale);
+    const quantized = quantizeWeights(w, bias, xScale);
+    const { data, scales } = quantized;
+    const means = this.#means.get(input(node, 0).name);
+    const shift = means && meanShift(w.data as Float32Array, w.dims[1] ?? 1, quantized, means);
     const channels = scales.length;
     const toFloat = !this.#plan.scaleOf.has(result);
     const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.#scale(result);
     const m = Float32Array.from(scales, (s) => (xScale * s) / y.scale);
-    const sums = Int32Array.from(scales, (s, c) => roundEven((bias?.[c] ?? 0) / (xScale * s)));
+    const sums = Int32Array.from(scales, (s, c) => boundedBias(((bias?.[c] ?? 0) - (shift?.[c] ?? 0)) / (xScale * s)));
     const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
     const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));
     const operands = [
@@ -251,15 +269,18 @@ export interface Pair {
 }
 
 /** {@link applyInt8} with each unit's result as an output, instead of the graph's own, to be held against the float graph's. */
-export function pairInt8(plan: Plan, ranges: Ranges): { readonly graph: Graph; readonly pairs: readonly Pair[] } {
-  const applier = new Applier(plan, ranges);
+export function pairInt8(plan: Plan, ranges: Ranges, means: Means = new Map()): { readonly graph: Graph; readonly pairs: readonly Pair[] } {
+  const applier = new Applier(plan, ranges, means);
   const graph = applier.run();
   const pairs = applier.pairs();
   return { graph: { ...graph, outputs: [...new Set(pairs.map((p) => p.int8))] }, pairs };
 }
 
-/** The graph in int8 where the plan says so. Its inputs, outputs and their names are those of the float graph. */
-export function applyInt8(plan: Plan, ranges: Ranges): Graph {
+/**
+ * The graph in int8 where the plan says so, with biases corrected where the means of what a convolution reads are given. Its inputs,
+ * outputs and their names are those of the float graph.
+ */
+export function applyInt8(plan: Plan, ranges: Ranges, means: Means = new Map()): Graph {
   plan.graph.inputs.forEach((v) => staticShape(v.shape, `the input ${v.name}`));
-  return new Applier(plan, ranges).run();
+  return new Applier(plan, ranges, means).run();
 }

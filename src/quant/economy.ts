@@ -1,6 +1,7 @@
 /** Leaves in float32 the layers that int8 would slow down: chosen on the whole graph, since every border between floats and bytes costs. */
 import type { Graph, Node } from "../ir/graph.ts";
 import { applyInt8, sharedRanges, type Ranges } from "./apply.ts";
+import type { Means } from "./correct.ts";
 import { planCost } from "./cost.ts";
 import { planInt8, type Plan, type PlanOptions } from "./plan.ts";
 import type { Rates } from "./rates.ts";
@@ -69,4 +70,5 @@ export function rangesFor({ plan, full }: Economy, ranges: Ranges): Ranges {
 }
 
 /** The graph in int8 where it is faster. */
-export const applyEconomy = (economy: Economy, ranges: Ranges): Graph => applyInt8(economy.plan, rangesFor(economy, ranges));
+export const applyEconomy = (economy: Economy, ranges: Ranges, means?: Means): Graph =>
+  applyInt8(economy.plan, rangesFor(economy, ranges), means);

@@ -22,21 +22,25 @@ export function withHistograms(graph: Graph, values: readonly Value[]): { readon
   return { graph: { ...graph, nodes, outputs: [...graph.outputs, ...histograms] }, histograms };
 }
 
-/** A graph that gives the greatest magnitude of each channel of the given values, in their order, and computes nothing else. */
-export function channelMagnitudes(graph: Graph, values: readonly Value[]): Graph {
+/** What is to be known of each channel. */
+export type ChannelStatistic = "magnitude" | "mean";
+
+/** A graph that gives the greatest magnitude or the mean of each channel of the given values, in their order, and computes nothing else. */
+export function channelStatistics(graph: Graph, values: readonly Value[], statistic: ChannelStatistic): Graph {
   const outputs: Value[] = [];
+  const reduce = statistic === "mean" ? "reduceMean" : "reduceMax";
   const nodes = values.flatMap((v): readonly Node[] => {
     const [n = 1, c = 1, , width = 1] = staticShape(v.shape, `the value ${v.name}`);
     const node = (op: string, x: Value, tag: string, shape: readonly number[], attrs: Attrs = {}): Node => {
       const result = makeValue(`${v.name}:${tag}`, { dtype: v.dtype, shape });
       return { op, name: result.name, inputs: [x], outputs: [result], attrs, origin: [] };
     };
-    const size = node("abs", v, "magnitudes", staticShape(v.shape, v.name));
+    const sizes = statistic === "mean" ? [] : [node("abs", v, "magnitudes", staticShape(v.shape, v.name))];
     // Rows first, which lie in vectors.
-    const columns = node("reduceMax", output(size), "columns", [n, c, 1, width], { axes: [2] });
-    const channels = node("reduceMax", output(columns), "channels", [c], { axes: [0, 2, 3], keepDims: false });
+    const columns = node(reduce, sizes[0]?.outputs[0] ?? v, "columns", [n, c, 1, width], { axes: [2] });
+    const channels = node(reduce, output(columns), "channels", [c], { axes: [0, 2, 3], keepDims: false });
     outputs.push(output(channels));
-    return [size, columns, channels];
+    return [...sizes, columns, channels];
   });
   return { ...graph, nodes: [...neededNodes(graph.nodes, values), ...nodes], outputs };
 }

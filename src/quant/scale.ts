@@ -59,6 +59,9 @@ export function quantizeWeights(w: Tensor, bias: Float32Array | undefined, input
   return { data, scales };
 }
 
+/** A bias in units of the products, as an integer that leaves room for their sum. */
+export const boundedBias = (units: number): number => Math.max(-MOST_BIAS, Math.min(MOST_BIAS, roundEven(units)));
+
 /** To the nearest integer, halves to the even one. */
 export function roundEven(x: number): number {
   const floor = Math.floor(x);

@@ -1,5 +1,6 @@
 /** Calibration tables: the range of every value that int8 needs one of, bound to the model they were taken from. */
 import { HoneError } from "../util/errors.ts";
+import type { Means } from "./correct.ts";
 import type { Factors } from "./equalise.ts";
 import type { Range } from "./scale.ts";
 
@@ -8,14 +9,18 @@ export interface CalibrationTable {
   readonly model: string;
   /** How the ranges were chosen. */
   readonly method: string;
-  /** SHA-256 of each photo's content, sorted. */
+  /** SHA-256 of the content of each photo that the ranges were taken from, sorted. */
   readonly samples: readonly string[];
+  /** Of photos that judged what was tried, sorted. */
+  readonly heldBack?: readonly string[];
   /** By the names of values of the optimised graph. */
   readonly ranges: ReadonlyMap<string, Range>;
   /** What chose each range, where `method` leaves that open. */
   readonly chosen?: ReadonlyMap<string, string>;
   /** What the channels of values were scaled by before they were observed. */
   readonly factors?: Factors;
+  /** Means of the channels of what convolutions read, by which their biases are corrected. */
+  readonly means?: Means;
   /** Nodes that stay in float32, with the reason. */
   readonly float?: ReadonlyMap<string, string>;
 }
@@ -24,16 +29,17 @@ const VERSION = 1;
 
 /** JSON of one line a value; the same table gives the same bytes. */
 export function writeTable(table: CalibrationTable): string {
-  const { model, method, samples, ranges, chosen, factors, float } = table;
+  const { model, method, samples, heldBack = [], ranges, chosen, factors, means, float } = table;
   const entries = [...ranges].map(([name, { min, max }]) => {
     const by = chosen?.get(name);
     return `    ${JSON.stringify(name)}: ${JSON.stringify({ min, max, ...(by === undefined ? {} : { by }) })}`;
   });
-  const scaled = [...(factors ?? [])].map(([name, list]) => `    ${JSON.stringify(name)}: ${JSON.stringify(list)}`);
-  const head = { calibration: VERSION, model, method, samples, float: Object.fromEntries(float ?? []) };
+  const lists = (of: ReadonlyMap<string, readonly number[]> = new Map()): string[] =>
+    [...of].map(([name, list]) => `    ${JSON.stringify(name)}: ${JSON.stringify(list)}`);
+  const head = { calibration: VERSION, model, method, samples, heldBack, float: Object.fromEntries(float ?? []) };
   const lines = Object.entries(head).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
   const section = (name: string, list: readonly string[]): string => `  "${name}": {\n${list.join(",\n")}\n  }`;
-  return `{\n${[...lines, section("factors", scaled), section("ranges", entries)].join(",\n")}\n}\n`;
+  return `{\n${[...lines, section("factors", lists(factors)), section("means", lists(means)), section("ranges", entries)].join(",\n")}\n}\n`;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -59,9 +65,16 @@ function readRange(name: string, entry: unknown): Range {
   throw wrong(`the range of ${name} is none`);
 }
 
-function readFactors(name: string, list: unknown): readonly number[] {
-  if (Array.isArray(list) && list.every((f): f is number => typeof f === "number" && f > 0 && Number.isFinite(f))) return list;
-  throw wrong(`the factors of ${name} are none`);
+const isFinite = (x: unknown): x is number => typeof x === "number" && Number.isFinite(x);
+
+/** Lists of numbers by the names of values. */
+function readLists(section: unknown, what: string, isOne: (x: number) => boolean): ReadonlyMap<string, readonly number[]> {
+  return new Map(
+    Object.entries(isFields(section) ? section : {}).map(([name, list]) => {
+      if (Array.isArray(list) && list.every((x): x is number => isFinite(x) && isOne(x))) return [name, list];
+      throw wrong(`the ${what} of ${name} are none`);
+    }),
+  );
 }
 
 const texts = (fields: unknown): ReadonlyMap<string, string> =>
@@ -72,20 +85,21 @@ export function readTable(text: string): CalibrationTable {
   const json = parse(text);
   if (!isFields(json)) throw wrong("it is not a JSON object");
   if (json["calibration"] !== VERSION) throw wrong(`its version is not ${VERSION}`);
-  const { model, method, samples, ranges } = json;
+  const { model, method, samples, heldBack = [], ranges } = json;
   if (!isText(model) || !isText(method)) throw wrong("it names no model or no method");
   if (!Array.isArray(samples) || !samples.every(isText)) throw wrong("its samples are not a list of hashes");
+  if (!Array.isArray(heldBack) || !heldBack.every(isText)) throw wrong("the samples that were held back are not a list of hashes");
   if (!isFields(ranges)) throw wrong("it has no ranges");
   const entries = Object.entries(ranges);
   return {
     model,
     method,
     samples,
+    heldBack,
     ranges: new Map(entries.map(([name, entry]) => [name, readRange(name, entry)])),
     chosen: texts(Object.fromEntries(entries.map(([name, entry]) => [name, isFields(entry) ? entry["by"] : undefined]))),
-    factors: new Map(
-      Object.entries(isFields(json["factors"]) ? json["factors"] : {}).map(([name, list]) => [name, readFactors(name, list)]),
-    ),
+    factors: readLists(json["factors"], "factors", (f) => f > 0),
+    means: readLists(json["means"], "means", () => true),
     float: texts(json["float"]),
   };
 }

@@ -1,15 +1,10 @@
-import { CALIBRATORS } from "../quant/calibrators/index.ts";
 import { TABLE_FORMATS, writeForeign, type TableFormat } from "../quant/interchange.ts";
 import { writeTable } from "../quant/table.ts";
-import { calibrateModel, DEFAULT_METHOD, type CalibrateOptions, type Calibration, type Method } from "./calibrate.ts";
+import { calibrateModel, DEFAULT_METHOD, type CalibrateOptions, type Calibration } from "./calibrate.ts";
+import { METHODS } from "./choose-ranges.ts";
 import { writeOutput } from "./output-file.ts";
 
-export { DEFAULT_METHOD, TABLE_FORMATS };
-
-/** What --method takes. */
-export const CALIBRATION_METHODS: readonly Method[] = Object.keys(CALIBRATORS).filter((name): name is Method =>
-  Object.hasOwn(CALIBRATORS, name),
-);
+export { DEFAULT_METHOD, METHODS, TABLE_FORMATS };
 
 export interface CalibrateFileOptions extends CalibrateOptions {
   readonly output: string;
@@ -26,8 +21,8 @@ export interface CalibratedFile {
 export async function calibrateFile(model: string, options: CalibrateFileOptions): Promise<CalibratedFile> {
   const { output, format } = options;
   return writeOutput(output, async (write) => {
-    // Another tool's model has no scaled channels.
-    const calibration = await calibrateModel(model, format === undefined ? options : { ...options, equalise: false });
+    // Another tool's model has neither scaled channels nor other biases.
+    const calibration = await calibrateModel(model, format === undefined ? options : { ...options, adjust: false });
     const { plan, table } = calibration;
     await write(format === undefined ? writeTable(table) : writeForeign(format, plan, table.ranges));
     return { path: output, calibration };

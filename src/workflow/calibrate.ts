@@ -1,80 +1,165 @@
 /** Observes a model's values on photos and chooses their ranges: what int8 needs before it can be built. */
-import { CALIBRATORS, type CalibratorName } from "../quant/calibrators/index.ts";
+import type { Graph } from "../ir/graph.ts";
+import { applyInt8 } from "../quant/apply.ts";
+import type { Means } from "../quant/correct.ts";
 import { equalise, type Factors } from "../quant/equalise.ts";
-import type { Observations } from "../quant/observations.ts";
 import { planInt8, type Plan } from "../quant/plan.ts";
 import type { CalibrationTable } from "../quant/table.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import { prepare, type BuildModelOptions, type Prepared } from "./build.ts";
-import { chooseFactors, observe, optimisedGraph } from "./observe.ts";
-import { findPhotos } from "./photos.ts";
+import { chooseRanges, type ChosenRanges, type Method } from "./choose-ranges.ts";
+import { Judge } from "./judge.ts";
+import { chooseFactors, measureMeans, observe, optimisedGraph } from "./observe.ts";
+import { findPhotos, holdBack, type Photos, type Split } from "./photos.ts";
 
-export type Method = CalibratorName;
-
-/**
- * The method that is used when none is named. It cuts nothing: the rare large activations are what a detector looks for, and photos
- * to calibrate with may have few of them. Scaled channels leave it few outliers to suffer from.
- */
-export const DEFAULT_METHOD: Method = "minmax";
+/** The method that is used when none is named. */
+export const DEFAULT_METHOD: Method = "best";
 
 export interface CalibrateOptions extends BuildModelOptions {
   /** Photos, and folders of them. */
   readonly images: string | readonly string[];
   readonly method: Method;
-  /** Whether channels may be scaled so that bytes hold them better. Default true. */
-  readonly equalise?: boolean;
+  /** Whether weights and biases may be changed where that makes int8 better. Default true. */
+  readonly adjust?: boolean;
+}
+
+/** What was tried, with the relative squared error of the outputs on the photos that judge. */
+export interface Trial {
+  readonly what: "equalisation" | "bias correction";
+  readonly without: number;
+  readonly with: number;
+  readonly kept: boolean;
 }
 
 export interface Calibration {
   readonly table: CalibrationTable;
   readonly plan: Plan;
+  /** Readable photos, those that were held back among them. */
   readonly photos: number;
   /** Photos that could not be read. */
   readonly skipped: readonly Problem[];
+  /** Whether the photos that judged are others than those that the ranges were taken from. */
+  readonly apart: boolean;
+  readonly trials: readonly Trial[];
+  /** The relative squared error of the int8 graph's outputs on the photos that judge. */
+  readonly error: number;
   readonly seconds: number;
 }
 
-/** What a model's values were on some photos. */
-export interface ObservedModel {
-  /** What channels were scaled by before. */
-  readonly factors: Factors;
+/** So many photos tell whether channels should be scaled. */
+const PILOT = 16;
+
+/** What a calibration goes by. */
+interface Work {
+  readonly graph: Graph;
   readonly prepared: Prepared;
-  readonly plan: Plan;
-  readonly observations: Observations;
-  readonly skipped: readonly Problem[];
+  readonly split: Split;
+  readonly judge: Judge;
+  readonly options: CalibrateOptions;
 }
 
-/** Runs a model on photos. Throws `quant.no-samples`, `quant.not-finite`, and what building throws. */
-export async function observeModel(path: string, options: Omit<CalibrateOptions, "method">): Promise<ObservedModel> {
-  const images = [options.images].flat();
-  const from = images.join(", ");
-  const photos = await findPhotos(images, options.signal);
-  if (photos.files.length === 0) throw noSamples(from, photos.skipped);
-  const prepared = await prepare(path, options);
-  const graph = optimisedGraph(prepared);
-  const factors: Factors = options.equalise === false ? new Map() : await chooseFactors(graph, photos.files, prepared, options);
-  const plan = planInt8(equalise(graph, factors));
-  const { observations, skipped: undecoded } = await observe(plan, photos.files, prepared, options);
-  const skipped = [...photos.skipped, ...undecoded];
-  if (observations.samples.length === 0) throw noSamples(from, skipped);
-  return { prepared, plan, observations, skipped, factors };
+interface Adjusted<T> {
+  readonly value: T;
+  readonly trial?: Trial;
 }
 
-/** Calibrates a model. Throws as {@link observeModel} does. */
+/** Factors for the channels if they help: with them and without, ranges are taken from the same few photos, and the outputs are judged. */
+async function tryFactors({ graph, prepared, split, judge, options }: Work): Promise<Adjusted<Factors>> {
+  if (options.adjust === false) return { value: new Map() };
+  const pilot = split.taken.slice(0, PILOT);
+  const factors = await chooseFactors(graph, pilot, prepared, options);
+  if (factors.size === 0) return { value: factors };
+  const errorWith = async (own: Factors): Promise<number> => {
+    const plan = planInt8(equalise(graph, own));
+    const { observations } = await observe(plan, pilot, prepared, options);
+    const { ranges } = await chooseRanges("minmax", plan, observations, judge, prepared, options);
+    return judge.error(applyInt8(plan, ranges));
+  };
+  return kept("equalisation", factors, new Map(), await errorWith(factors), await errorWith(new Map()));
+}
+
+function kept<T>(what: Trial["what"], value: T, otherwise: T, errorWith: number, without: number): Adjusted<T> {
+  const better = errorWith < without;
+  return { value: better ? value : otherwise, trial: { what, with: errorWith, without, kept: better } };
+}
+
+/** Biases are corrected if that helps. */
+async function tryMeans(
+  { prepared, split, judge, options }: Work,
+  plan: Plan,
+  { ranges }: ChosenRanges,
+): Promise<Adjusted<Means> & { readonly error: number }> {
+  const without = await judge.error(applyInt8(plan, ranges));
+  if (options.adjust === false) return { value: new Map(), error: without };
+  const means = await measureMeans(plan, split.taken, prepared, options);
+  const found = kept("bias correction", means, new Map(), await judge.error(applyInt8(plan, ranges, means)), without);
+  return { ...found, error: Math.min(without, found.trial?.with ?? Infinity) };
+}
+
+/** The judge, of the photos that were held back, or if none of them can be read of all. */
+async function openJudge(split: Split, graph: Graph, prepared: Prepared, options: CalibrateOptions): Promise<[Split, Judge]> {
+  const judge = await Judge.open(graph, split.judges, prepared, options);
+  if (judge.photos > 0 || !split.apart) return [split, judge];
+  const together: Split = { taken: split.taken, judges: split.taken, apart: false };
+  return [together, await Judge.open(graph, split.taken, prepared, options)];
+}
+
+/** Calibrates a model. Throws `quant.no-samples`, `quant.not-finite`, and what building throws. */
 export async function calibrateModel(path: string, options: CalibrateOptions): Promise<Calibration> {
   const began = performance.now();
-  const { prepared, plan, observations, skipped, factors } = await observeModel(path, options);
-  const { samples } = observations;
-  const choose = CALIBRATORS[options.method];
-  const ranges = new Map([...observations.all()].map(([name, observed]) => [name, choose(observed)]));
-  const table: CalibrationTable = { model: prepared.model.sha256, method: options.method, samples, ranges, factors };
-  return { table, plan, photos: samples.length, skipped, seconds: (performance.now() - began) / 1000 };
+  const images = [options.images].flat();
+  const photos = await findPhotos(images, options.signal);
+  if (photos.files.length === 0) throw noSamples(images, photos.skipped);
+  const prepared = await prepare(path, options);
+  const graph = optimisedGraph(prepared);
+  const [split, judge] = await openJudge(holdBack(photos.files), graph, prepared, options);
+  const work: Work = { graph, prepared, split, judge, options };
+  if (judge.photos === 0) throw noSamples(images, [...photos.skipped, ...judge.skipped]);
+  const factors = await tryFactors(work);
+  const plan = planInt8(equalise(graph, factors.value));
+  const { observations, skipped } = await observe(plan, split.taken, prepared, options);
+  if (observations.samples.length === 0) throw noSamples(images, [...photos.skipped, ...skipped]);
+  const ranges = await chooseRanges(options.method, plan, observations, judge, prepared, options);
+  const means = await tryMeans(work, plan, ranges);
+  const left = unreadable(photos, [...skipped, ...judge.skipped]);
+  const heldBack = split.apart ? hashesOf(split.judges, left) : [];
+  const table: CalibrationTable = {
+    model: prepared.model.sha256,
+    method: options.method,
+    samples: observations.samples,
+    heldBack,
+    ranges: ranges.ranges,
+    chosen: ranges.chosen,
+    factors: factors.value,
+    means: means.value,
+  };
+  return {
+    table,
+    plan,
+    photos: observations.samples.length + heldBack.length,
+    skipped: left,
+    apart: split.apart,
+    trials: [factors.trial, means.trial].flatMap((t) => t ?? []),
+    error: means.error,
+    seconds: (performance.now() - began) / 1000,
+  };
 }
 
-function noSamples(folder: string, skipped: readonly Problem[]): HoneError {
+const hashesOf = (files: Photos["files"], left: readonly Problem[]): readonly string[] => {
+  const paths = new Set(left.map((p) => p.at?.file));
+  return files.filter((f) => !paths.has(f.path)).map((f) => f.hash);
+};
+
+/** Each photo that could not be read, once. */
+function unreadable(photos: Photos, skipped: readonly Problem[]): readonly Problem[] {
+  const byFile = new Map([...photos.skipped, ...skipped].map((p) => [p.at?.file ?? "", p]));
+  return [...byFile].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, p]) => p);
+}
+
+function noSamples(images: readonly string[], skipped: readonly Problem[]): HoneError {
   const why = skipped.length > 0 ? `none of its ${skipped.length} photos could be read` : "there is no photo in it";
   return new HoneError("quant.no-samples", `there is nothing to calibrate with: ${why}`, {
-    at: { file: folder },
+    at: { file: images.join(", ") },
     hint: "Name a folder with photos like those that the model will see.",
     problems: skipped,
   });

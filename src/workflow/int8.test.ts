@@ -11,7 +11,7 @@ import type { ReportedLayer } from "../report/layers.ts";
 import { Session } from "../runtime/node/session.ts";
 import { tensor, zeros } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
-import { writeTable } from "../quant/table.ts";
+import { readTable, writeTable } from "../quant/table.ts";
 import { calibrateModel } from "./calibrate.ts";
 
 let folder: string;
@@ -110,7 +110,7 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
       "--json",
     ]);
     expect([fp32.code, int8.code], int8.stderr).toEqual([0, 0]);
-    expect(int8.json()).toMatchObject({ precision: "int8", int8: { layers: 5, float: [], method: "minmax", photos: 6, skipped: [] } });
+    expect(int8.json()).toMatchObject({ precision: "int8", int8: { layers: 5, float: [], method: "best", photos: 6, skipped: [] } });
     const [want, got] = [await outputs(path("f.hone")), await outputs(path("i.hone"))];
     expect(norm(want.map((v, i) => v - (got[i] ?? 0))) / norm(want)).toBeLessThan(0.03);
     expect(got).not.toEqual(want);
@@ -232,6 +232,54 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
       "--json",
     ]);
     expect(broken.json()).toMatchObject({ error: { code: "quant.table" } });
+  });
+
+  test("with enough photos some are held back, and each value gets the method that is best for the outputs", async () => {
+    await writePhotos("many", 40);
+    const flags = ["--images", path("many"), "--method", "auto", "-o", path("auto.json"), "--json"];
+    const made = await hone(["calibrate", path("net.onnx"), ...flags]);
+    expect(made.code, made.stderr).toBe(0);
+    const told = made.json() as { photos: number; heldBack: number; chosen: Record<string, number>; values: number; error: number };
+    expect(told).toMatchObject({ photos: 40, judgedApart: true });
+    expect(told.heldBack).toBeGreaterThan(0);
+    expect(Object.values(told.chosen).reduce((a, b) => a + b, 0)).toBe(told.values);
+    const table = readTable(readFileSync(path("auto.json"), "utf8"));
+    expect(table.samples.length + (table.heldBack?.length ?? 0)).toBe(40);
+    expect(table.samples.filter((hash) => table.heldBack?.includes(hash))).toEqual([]);
+    const ncnn = await calibrateModel(path("net.onnx"), { images: path("many"), method: "entropy-ncnn" });
+    expect(told.error).toBeLessThan(ncnn.error);
+  });
+
+  test("what is tried is kept just when the outputs of held-back photos are better with it", async () => {
+    const { trials, table, error } = await calibrateModel(path("net.onnx"), { images: path("photos"), method: "minmax" });
+    expect(trials.map((t) => t.what)).toContain("bias correction");
+    for (const { what, kept, ...errors } of trials) {
+      expect(kept).toBe(errors.with < errors.without);
+      expect(((what === "equalisation" ? table.factors?.size : table.means?.size) ?? 0) > 0).toBe(kept);
+    }
+    const plain = await calibrateModel(path("net.onnx"), { images: path("photos"), method: "minmax", adjust: false });
+    expect(plain.trials).toEqual([]);
+    expect(error).toBeLessThanOrEqual(plain.error);
+  });
+
+  test("a value that is the same everywhere and for every photo is exact", async () => {
+    writeModel(path("constant.onnx"), (l, x) => l.op("Mul", [x, l.op("Sub", [x, x], "nothing")], "zero"));
+    const flags = ["--precision", "int8", "--calib", path("photos"), "--json"];
+    const built = await hone(["build", path("constant.onnx"), "-o", path("constant.hone"), ...flags]);
+    expect(built.code, built.stderr).toBe(0);
+    await hone(["build", path("constant.onnx"), "-o", path("constant-f.hone")]);
+    const [want, got] = [await outputs(path("constant-f.hone")), await outputs(path("constant.hone"))];
+    expect(norm(want.map((v, i) => v - (got[i] ?? 0))) / norm(want)).toBeLessThan(0.03);
+  });
+
+  test("sensitivity tells of every layer, the most harmful first", async () => {
+    const ran = await hone(["sensitivity", path("net.onnx"), "--calib", path("photos"), "--json"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const { layers, outputsSqnr } = ran.json() as { layers: { layer: string; sqnr: number; outputsSqnr: number }[]; outputsSqnr: number };
+    expect(layers.map((l) => l.layer.split(",")[0]).sort()).toEqual(["deep", "first", "inner", "last", "wide"]);
+    expect(layers.map((l) => l.outputsSqnr)).toEqual(layers.map((l) => l.outputsSqnr).sort((a, b) => a - b));
+    // One layer in int8 harms less than all of them.
+    expect(Math.min(...layers.map((l) => l.outputsSqnr))).toBeGreaterThan(outputsSqnr);
   });
 
   test("int8 without photos, and photos without int8, are usage errors", async () => {

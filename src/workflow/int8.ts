@@ -2,6 +2,8 @@
 import { stat } from "node:fs/promises";
 import type { RewriteFor } from "../compiler/compile.ts";
 import { isImageName } from "../data/node/source.ts";
+import type { Graph } from "../ir/graph.ts";
+import { everyRange, type Ranges } from "../quant/apply.ts";
 import { applyEconomy, economicalPlan } from "../quant/economy.ts";
 import { equalise } from "../quant/equalise.ts";
 import { foreignFormat, readForeign } from "../quant/interchange.ts";
@@ -10,7 +12,8 @@ import { RATES } from "../quant/rates-measured.ts";
 import { readTable, type CalibrationTable } from "../quant/table.ts";
 import { HoneError, locate, type Problem } from "../util/errors.ts";
 import { prepare, type BuildModelOptions } from "./build.ts";
-import { calibrateModel, DEFAULT_METHOD, type Method } from "./calibrate.ts";
+import { calibrateModel, DEFAULT_METHOD } from "./calibrate.ts";
+import type { Method } from "./choose-ranges.ts";
 import { readBounded, readModelFile } from "./model-file.ts";
 import { optimisedGraph } from "./observe.ts";
 
@@ -47,6 +50,7 @@ export interface TableSource {
   readonly skipped: readonly Problem[];
 }
 
+/** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */
 export async function tableFor(model: string, options: Int8Options): Promise<TableSource> {
   const { calib, signal } = options;
   const isFile = await stat(calib).then(
@@ -97,6 +101,14 @@ function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
   );
 }
 
+/** The plan of an optimised graph by a table, and the ranges of its values. Throws `quant.table` when the table lacks some. */
+export function planFor(graph: Graph, table: CalibrationTable, from: string): { readonly plan: Plan; readonly ranges: Ranges } {
+  const equalised = equalise(graph, table.factors ?? new Map());
+  const whole = planInt8(equalised);
+  checkRanges(whole, table, from);
+  return { plan: planInt8(equalised, { float: table.float }), ranges: everyRange(whole, table.ranges) };
+}
+
 /** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */
 export async function int8For(model: string, options: Int8Options): Promise<Int8> {
   return int8From(await tableFor(model, options), options.calib, options.layers);
@@ -107,16 +119,13 @@ export function int8From({ table, photos, skipped }: TableSource, from: string, 
   const float = new Map<string, string>();
   let int8 = 0;
   const rewrite: RewriteFor = (graph, machine) => {
-    const economy = economicalPlan(
-      equalise(graph, table.factors ?? new Map()),
-      { float: table.float },
-      layers === "all" ? undefined : RATES[machine],
-    );
-    const { plan, full } = economy;
-    checkRanges(full, table, from);
+    const { ranges } = planFor(graph, table, from);
+    const equalised = equalise(graph, table.factors ?? new Map());
+    const economy = economicalPlan(equalised, { float: table.float }, layers === "all" ? undefined : RATES[machine]);
+    const { plan } = economy;
     int8 = new Set([...plan.units.values()].filter((u) => u.kind === "conv")).size;
     for (const [node, why] of plan.refused) float.set(node.origin.join(", ") || node.name, why);
-    return applyEconomy(economy, table.ranges);
+    return applyEconomy(economy, ranges, table.means);
   };
   return { table, photos, skipped, rewrite, layers: () => ({ int8, float: [...float].map(([layer, why]) => ({ layer, why })) }) };
 }

@@ -1,9 +1,10 @@
 /** Runs a model on photos and counts what its values are. */
-import type { Graph } from "../ir/graph.ts";
+import type { Graph, Value } from "../ir/graph.ts";
 import { bindInputs } from "../passes/bind-shapes.ts";
 import { optimize } from "../passes/pipeline.ts";
+import type { Means } from "../quant/correct.ts";
 import { equalisable, factorsFor, type Factors } from "../quant/equalise.ts";
-import { channelMagnitudes, withHistograms } from "../quant/instrument.ts";
+import { channelStatistics, withHistograms, type ChannelStatistic } from "../quant/instrument.ts";
 import { Observations } from "../quant/observations.ts";
 import type { Plan } from "../quant/plan.ts";
 import { staticShape } from "../tensor/dim.ts";
@@ -27,22 +28,25 @@ export function optimisedGraph({ graph, profiles, model }: Prepared): Graph {
 /** So many photos tell how large a model's channels are. */
 export const CHANNEL_PHOTOS: number = 16;
 
-/** By how much channels are to be scaled: the mean of their greatest magnitude over some photos, the first by their hashes. */
-export async function chooseFactors(
+/** The mean over photos, the first by their hashes, of what is to be known of the channels of values. */
+async function measureChannels(
   graph: Graph,
+  values: readonly Value[],
+  statistic: ChannelStatistic,
   files: Photos["files"],
   prepared: Prepared,
   options: BuildModelOptions,
-): Promise<Factors> {
-  const values = equalisable(graph);
+): Promise<ReadonlyMap<string, readonly number[]>> {
   if (values.length === 0) return new Map();
-  const measuring = channelMagnitudes(graph, values);
+  const measuring = channelStatistics(graph, values, statistic);
   const sums = values.map((v) => new Float64Array(Number(v.shape[1])));
   const taps = await Taps.open(measuring, prepared, options);
+  let photos = 0;
   try {
     options.onEvent?.({ kind: "step", text: "measuring channels" });
     await eachPhoto(files.slice(0, CHANNEL_PHOTOS), { graph, recipe: prepared.recipe }, options, async (feeds) => {
       const found = await taps.run(feeds, options.signal);
+      photos++;
       measuring.outputs.forEach((v, i) => {
         const sum = must(sums[i], v.name);
         // Numbers that are not finite are left to what observes.
@@ -52,7 +56,24 @@ export async function chooseFactors(
   } finally {
     await taps.close();
   }
-  return new Map(values.map((v, i) => [v.name, factorsFor([...must(sums[i], v.name)])]));
+  return new Map(values.map((v, i) => [v.name, Array.from(must(sums[i], v.name), (sum) => sum / Math.max(1, photos))]));
+}
+
+/** By how much channels are to be scaled: by the mean of their greatest magnitude. */
+export async function chooseFactors(
+  graph: Graph,
+  files: Photos["files"],
+  prepared: Prepared,
+  options: BuildModelOptions,
+): Promise<Factors> {
+  const magnitudes = await measureChannels(graph, equalisable(graph), "magnitude", files, prepared, options);
+  return new Map([...magnitudes].map(([name, list]) => [name, factorsFor(list)]));
+}
+
+/** The means of the channels of what a plan's convolutions read. */
+export function measureMeans(plan: Plan, files: Photos["files"], prepared: Prepared, options: BuildModelOptions): Promise<Means> {
+  const read = [...plan.units.values()].flatMap((u) => (u.kind === "conv" ? u.operands : []));
+  return measureChannels(plan.graph, [...new Set(read)], "mean", files, prepared, options);
 }
 
 /** Observes the values that a plan needs ranges of. Throws `quant.not-finite`, located at the layer. */

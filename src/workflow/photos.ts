@@ -39,6 +39,26 @@ export async function findPhotos(images: readonly string[], signal: AbortSignal 
   return { files: [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([hash, path]) => ({ path, hash })), skipped };
 }
 
+/** From so many photos on some are held back. */
+const ENOUGH = 16;
+
+export interface Split {
+  /** Those that ranges are taken from. */
+  readonly taken: Photos["files"];
+  /** Those that judge what is tried. Of few photos all do both. */
+  readonly judges: Photos["files"];
+  readonly apart: boolean;
+}
+
+/** Holds back an eighth of the photos: those whose hash begins with a byte below 32, so that it is always the same ones. */
+export function holdBack(files: Photos["files"]): Split {
+  const isHeld = ({ hash }: Photos["files"][number]): boolean => Number.parseInt(hash.slice(0, 2), 16) < 32;
+  const judges = files.filter(isHeld);
+  const taken = files.filter((f) => !isHeld(f));
+  const apart = files.length >= ENOUGH && judges.length > 0 && taken.length > 0;
+  return apart ? { taken, judges, apart } : { taken: files, judges: files, apart };
+}
+
 const feedInputs = (graph: Graph): { name: string; type: Value["dtype"]; dims: readonly number[] }[] =>
   graph.inputs.map((v) => ({ name: v.name, type: v.dtype, dims: staticShape(v.shape, `the input ${v.name}`) }));
 

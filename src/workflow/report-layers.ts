@@ -4,20 +4,19 @@ import { isImageName } from "../data/node/source.ts";
 import type { Node, Value } from "../ir/graph.ts";
 import { producersOf } from "../ir/walk.ts";
 import { SIDE } from "../ops/histogram.ts";
-import { pairInt8, type Pair } from "../quant/apply.ts";
+import { pairInt8, type Pair, type Ranges } from "../quant/apply.ts";
 import { CALIBRATORS } from "../quant/calibrators/index.ts";
-import { equalise } from "../quant/equalise.ts";
 import type { Observations, Observed } from "../quant/observations.ts";
-import { planInt8, type Plan } from "../quant/plan.ts";
+import type { Plan } from "../quant/plan.ts";
 import type { CalibrationTable } from "../quant/table.ts";
 import type { ReportedLayer } from "../report/layers.ts";
 import type { ReportedTensor } from "../report/tensors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { prepare, type BuildModelOptions, type Prepared } from "./build.ts";
-import { DEFAULT_METHOD, observeModel, type Method } from "./calibrate.ts";
+import type { Method } from "./choose-ranges.ts";
 import { given } from "./events.ts";
-import { int8From, tableFor, type Int8 } from "./int8.ts";
+import { int8From, planFor, tableFor, type Int8 } from "./int8.ts";
 import { observe, optimisedGraph } from "./observe.ts";
 import { eachPhoto, findPhotos } from "./photos.ts";
 import { Taps } from "./taps.ts";
@@ -35,6 +34,7 @@ export interface LayerOptions extends BuildModelOptions {
 export interface Int8Model {
   readonly prepared: Prepared;
   readonly plan: Plan;
+  readonly ranges: Ranges;
   readonly table: CalibrationTable;
   readonly int8: Int8;
   readonly observations: Observations | undefined;
@@ -50,26 +50,23 @@ export const MOST_PAIRED: number = 8;
 /** Reads the table or makes it, and observes the values that the plan quantises. Throws what calibrating throws, and `quant.table`. */
 export async function openInt8(options: LayerOptions): Promise<Int8Model> {
   const { images, ...own } = options;
-  const { model, calib, method = DEFAULT_METHOD, signal } = own;
+  const { model, calib, signal } = own;
   const isTable = await stat(calib).then(
-    (s) => s.isFile() && !isImageName(calib),
+    (file) => file.isFile() && !isImageName(calib),
     () => false,
   );
-  if (!isTable) {
-    const { prepared, plan, observations, skipped, factors } = await observeModel(model, { ...own, images: calib });
-    const choose = CALIBRATORS[method];
-    const ranges = new Map([...observations.all()].map(([name, observed]) => [name, choose(observed)]));
-    const table: CalibrationTable = { model: prepared.model.sha256, method, samples: observations.samples, ranges, factors };
-    const photos = observations.samples.length;
-    return { prepared, plan, table, observations, photos, int8: int8From({ table, photos, skipped }, calib) };
-  }
-  const source = await tableFor(model, options);
-  const prepared = await prepare(model, options);
-  const plan = planInt8(equalise(optimisedGraph(prepared), source.table.factors ?? new Map()), { float: source.table.float });
-  const common = { prepared, plan, table: source.table, int8: int8From(source, calib) };
-  if (images === undefined) return { ...common, observations: undefined, photos: 0 };
-  const photos = await findPhotos([images], signal);
-  const { observations } = await observe(plan, photos.files.slice(0, MOST_OBSERVED), prepared, own);
+  const source = await tableFor(model, own);
+  const prepared = await prepare(model, own);
+  const common = {
+    prepared,
+    table: source.table,
+    int8: int8From(source, calib),
+    ...planFor(optimisedGraph(prepared), source.table, calib),
+  };
+  const folder = images ?? (isTable ? undefined : calib);
+  if (folder === undefined) return { ...common, observations: undefined, photos: 0 };
+  const photos = await findPhotos([folder], signal);
+  const { observations } = await observe(common.plan, photos.files.slice(0, MOST_OBSERVED), prepared, own);
   return { ...common, observations, photos: observations.samples.length };
 }
 
@@ -94,12 +91,12 @@ class Noise {
 
 /** For each unit's result the signal-to-noise ratio of its int8 self, in decibels, all before it in int8 too. */
 export async function measureNoise(
-  { plan, table, prepared }: Int8Model,
+  { plan, ranges, table, prepared }: Pick<Int8Model, "plan" | "ranges" | "table" | "prepared">,
   images: string,
   options: BuildModelOptions,
 ): Promise<ReadonlyMap<Value, number>> {
   const { onEvent, signal } = options;
-  const { graph, pairs } = pairInt8(plan, table.ranges);
+  const { graph, pairs } = pairInt8(plan, ranges, table.means);
   const files = (await findPhotos([images], signal)).files.slice(0, MOST_PAIRED);
   const float = await Taps.open({ ...plan.graph, outputs: [...new Set(pairs.map((p) => p.float))] }, prepared, options);
   try {

@@ -19,7 +19,7 @@ import { writeOutput } from "./output-file.ts";
 import { profileModel } from "./profile.ts";
 import { recipeOf } from "./run.ts";
 import { MOST_PAIRED, layersOf, measureNoise, openInt8, tensorsOf, type Int8Model, type TimesOf } from "./report-layers.ts";
-import type { Method } from "./calibrate.ts";
+import type { Method } from "./choose-ranges.ts";
 
 export interface ReportOptions extends BuildModelOptions {
   /** Engines; the first is what the last is held against. */

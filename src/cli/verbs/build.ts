@@ -3,7 +3,7 @@ import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
 import { given } from "../../workflow/events.ts";
 import { baseName } from "../../workflow/model-file.ts";
 import type { BuildTarget } from "../../index.ts";
-import { CALIBRATION_METHODS } from "../../workflow/calibrate-file.ts";
+import { METHODS } from "../../workflow/calibrate-file.ts";
 import { int8For, type Int8 } from "../../workflow/int8.ts";
 import { HoneError } from "../../util/errors.ts";
 import { choice, choices, flag, flagOrText, list, text } from "../options.ts";
@@ -36,7 +36,7 @@ export const build: Verb = defineVerb({
     precision: choice("--precision <name>", "of the layers that gain from it (default: fp32)", ["fp32", "int8"]),
     int8: choice("--int8 <layers>", "which layers: those that are faster for it (the default) or all that can be", ["faster", "all"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
-    method: choice("--method <name>", "how ranges are chosen from the photos (default: minmax)", CALIBRATION_METHODS),
+    method: choice("--method <name>", "how ranges are chosen from the photos (default: best)", METHODS),
     photoInput: flag("--photo-input", "take photos as bytes, [1,H,W,3] in RGB: the recipe's normalisation goes into the first layer"),
     machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
     schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),

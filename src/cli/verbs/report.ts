@@ -1,5 +1,5 @@
 import { HoneError } from "../../util/errors.ts";
-import { CALIBRATION_METHODS } from "../../workflow/calibrate-file.ts";
+import { METHODS } from "../../workflow/calibrate-file.ts";
 import { PROTOCOLS } from "../../workflow/eval.ts";
 import { TEXT_FORMATS } from "../../workflow/eval-files.ts";
 import { writeEnginesReport, type WrittenReport } from "../../workflow/report.ts";
@@ -24,7 +24,7 @@ export const report: Verb = defineVerb({
     anyClass: flag("--any-class", "every object and every detection counts as one class"),
     model: text("--model <file>", "the model that the engines were built from, for a look at its layers"),
     calib: text("--calib <folder|table>", "what the int8 engine was calibrated with"),
-    method: choice("--method <name>", "how ranges were chosen from photos (default: minmax)", CALIBRATION_METHODS),
+    method: choice("--method <name>", "how ranges were chosen from photos (default: best)", METHODS),
     recipe: text("--recipe <name|file>", "what the model means (default: the engine's)"),
     minScore: number("--min-score <number>", "the least score that is scored", 0.02, { min: 0, max: 1 }),
     protocol: choice("--protocol <name>", "whose rules (default: coco)", PROTOCOLS),
