@@ -64,10 +64,19 @@ export function whyNot(model: ModelSignature, recipe: Recipe): string | undefine
       return `its input is ${shapeText(spec.shape)}, the model's ${input ? valueText(input) : "absent"}`;
     if (input.dtype !== recipe.preprocess.dtype) return `its input is ${recipe.preprocess.dtype}, the model's ${input.dtype}`;
   }
-  if (model.outputs.length !== outputs.length) return `it wants ${outputs.length} outputs, the model has ${model.outputs.length}`;
-  const matched = matchOutputs(recipe, model.outputs, inputSize(recipe, model.inputs[0]?.dims ?? []));
+  const own = ownOutputs(model.outputs);
+  if (own.length !== outputs.length) return `it wants ${outputs.length} outputs, the model has ${own.length}`;
+  const matched = matchOutputs(recipe, own, inputSize(recipe, model.inputs[0]?.dims ?? []));
   return typeof matched === "string" ? matched : opsAgainst(model.ops, recipe.signature);
 }
+
+/** Without the outputs that only tell how much of another one is filled (docs/adr/0014-results-sized-by-data.md). */
+export function ownOutputs<V extends Pick<ModelValue, "name">>(outputs: readonly V[]): readonly V[] {
+  const names = new Set(outputs.map((o) => o.name));
+  return outputs.filter(({ name }) => !(name.endsWith(FILLED) && names.has(name.slice(0, -FILLED.length))));
+}
+
+export const FILLED = ".shape";
 
 function opsAgainst(ops: ReadonlySet<string> | undefined, { has = [], lacks = [] }: Signature): string | undefined {
   if (ops === undefined) return undefined;

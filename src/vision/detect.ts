@@ -2,9 +2,9 @@ import type { Placement } from "../data/letterbox.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import { nms, sortByScore, weightedNms } from "../geometry/nms.ts";
 import { moveBox, movePoint } from "../geometry/transform.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { elementCount, tensor as makeTensor, type Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
-import { matchOutputs } from "./bind.ts";
+import { FILLED, matchOutputs, ownOutputs } from "./bind.ts";
 import { isFiniteCandidate, type Rows, type Size } from "./decoders/decoder.ts";
 import { openDecoder } from "./decoders/kinds.ts";
 
@@ -47,7 +47,7 @@ export function decodeDetections(
   const decoder = openDecoder(recipe.decoder);
   const matched = matchOutputs(
     recipe,
-    Object.entries(outputs).map(([name, tensor]) => ({ name, dims: tensor.dims, tensor })),
+    ownOutputs(Object.entries(outputs).map(([name, full]) => named(name, filled(full, outputs[name + FILLED])))),
     size,
   );
   if (typeof matched === "string") {
@@ -64,6 +64,21 @@ export function decodeDetections(
     const moved = points.map((p) => movePoint(placement.back, p));
     return { box: [x, y, w, h], score, classId, points: moved.map((p) => [p.x, p.y]) };
   });
+}
+
+const named = (name: string, tensor: Tensor): { name: string; dims: readonly number[]; tensor: Tensor } => ({
+  name,
+  dims: tensor.dims,
+  tensor,
+});
+
+/** The part of a result that is there, where an output tells its true shape: rows after rows, so it comes first. */
+function filled(full: Tensor, shape: Tensor | undefined): Tensor {
+  if (!(full.data instanceof Float32Array) || shape?.data.length !== full.dims.length) return full;
+  const dims = Array.from(shape.data, Number);
+  const axis = dims.findIndex((d, i) => d !== full.dims[i]);
+  const leads = full.dims.slice(0, Math.max(0, axis)).every((d) => d === 1);
+  return axis < 0 || !leads ? full : makeTensor("float32", dims, full.data.slice(0, elementCount(dims)));
 }
 
 function floats(role: string, tensor: Tensor | undefined): Rows {

@@ -304,3 +304,44 @@ test("two recipes that fit one export are an error that names both", () => {
   const other = { ...one, name: "mine" };
   expect(() => bindRecipe(signatureOf(graph), [one, other])).toThrow(/yolov8 and mine fit/);
 });
+
+test("suppression in the graph: NonMaxSuppression's picks as rows of corners, score and class", () => {
+  const n = 60;
+  const [corners, logits] = [noise([1, n, 2], 15), noise([1, CLASSES.length, n], 16)];
+  const nodes = [
+    // What is picked depends on the input, as far as the graph knows.
+    onnxNode("ReduceMean", ["images"], ["average"], { keepdims: 0n }),
+    onnxNode("Mul", ["average", "nothing"], ["zero"]),
+    onnxNode("Add", ["logits", "zero"], ["moved"]),
+    onnxNode("Sigmoid", ["moved"], ["scores"]),
+    onnxNode("Mul", ["corners", "side"], ["low"]),
+    onnxNode("Add", ["low", "side"], ["high"]),
+    onnxNode("Concat", ["low", "high"], ["boxes"], { axis: 2n }),
+    onnxNode("NonMaxSuppression", ["boxes", "scores", "most", "iou", "least"], ["picked"]),
+    onnxNode("Gather", ["picked", "two"], ["index"], { axis: 1n }),
+    onnxNode("Gather", ["picked", "one"], ["class"], { axis: 1n }),
+    onnxNode("Squeeze", ["boxes", "axis0"], ["flat"]),
+    onnxNode("Gather", ["flat", "index"], ["kept"], { axis: 0n }),
+    onnxNode("GatherND", ["scores", "picked"], ["score"]),
+    onnxNode("Unsqueeze", ["score", "axis1"], ["column"]),
+    onnxNode("Cast", ["class"], ["number"], { to: 1n }),
+    onnxNode("Unsqueeze", ["number", "axis1"], ["classes"]),
+    onnxNode("Concat", ["kept", "column", "classes"], ["rows"], { axis: 1n }),
+    onnxNode("Unsqueeze", ["rows", "axis0"], ["output0_"]),
+  ];
+  const scalar = (i: bigint): Tensor => tensor("int64", [], BigInt64Array.of(i));
+  const thresholds = { most: i64(n), iou: f32([1], [0.3]), least: f32([1], [0.4]) };
+  const constants = { corners, logits, side: f32([], [8]), one: scalar(1n), two: scalar(2n), axis0: i64(0), axis1: i64(1), ...thresholds };
+  const graph = exported(nodes, constants, ["output0"]);
+  const recipe = recipeFor("yolo-finished", [1, null, 6]);
+  expect(bindRecipe(signatureOf(graph), [recipe]).recipe.name).toBe("yolo-finished");
+  const plain = Array.from({ length: n * CLASSES.length }, (_, k): Plain => {
+    const [i, classId] = [k % n, Math.floor(k / n)];
+    return { box: [at(corners, i * 2) * 8, at(corners, i * 2 + 1) * 8, 8, 8], score: sigmoid(at(logits, k)), classId };
+  });
+  const expected = suppressed(
+    plain.filter((d) => d.score > 0.4),
+    0.3,
+  );
+  same(decodeDetections(recipe, run(graph), size, identity, { minScore: 0.1 }), expected);
+});

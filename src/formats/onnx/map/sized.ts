@@ -108,6 +108,17 @@ const gatherND: Carry = (n, { axis }, input) => {
   return alone && axis < indices.shape.length - 1 ? axis : undefined;
 };
 
+/** Along another axis, of values that are counted alike. */
+const concat: Carry = (n, { count, axis }) => {
+  const given = n.int("axis", 0);
+  const along = given < 0 ? given + n.input(0).shape.length : given;
+  const alike = n.inputs.every((v) => {
+    const other = countedOf(v);
+    return other?.count === count && other.axis === axis;
+  });
+  return alike && along !== axis ? axis : undefined;
+};
+
 const slice: Carry = (n, { axis }) => {
   const starts = n.opset >= 10 ? n.known(1) : n.ints("starts");
   const axes = (n.opset >= 10 ? n.known(3) : n.ints("axes")) ?? starts?.map((_, i) => i);
@@ -120,6 +131,7 @@ const ELEMENTWISE =
 
 const CARRIES: Readonly<Record<string, Carry>> = {
   ...Object.fromEntries(ELEMENTWISE.split(" ").map((name) => [name, elementwise])),
+  Concat: concat,
   Gather: gather,
   GatherND: gatherND,
   Slice: slice,
