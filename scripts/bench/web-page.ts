@@ -13,8 +13,8 @@ const worker = (): InstanceType<BrowserWorkerClass> => {
 
 export interface PageRequest {
   readonly model: string;
-  /** Engines by the name of their contender. */
-  readonly engines: readonly (readonly [name: string, url: string])[];
+  /** Engines by the name of their contender, and how many threads share its runs. */
+  readonly engines: readonly (readonly [name: string, url: string, threads: number])[];
   readonly dims: readonly number[];
   readonly seconds: number;
 }
@@ -59,8 +59,9 @@ async function bench({ model, engines, dims, seconds }: PageRequest): Promise<re
     readonly times: number[];
     readonly relativeError: number;
   }[] = [{ name: "onnxruntime-web", target: "wasm", run: peer, times: [], relativeError: 0 }];
-  for (const [label, url] of engines) {
-    const session = await Session.open(url, { worker });
+  for (const [label, url, threads] of engines) {
+    const session = await Session.open(url, { worker, threads });
+    if (session.info.threads !== threads) throw new Error(session.info.why);
     const feeds = { [session.inputNames[0] ?? ""]: tensor("float32", dims, data) };
     const relativeError = errorOf(await session.run(feeds), wanted);
     contenders.push({ name: label, target: session.info.target, run: () => session.run(feeds), times: [], relativeError });
