@@ -249,7 +249,7 @@ class Applier {
 }
 
 /** The larger scale of a sum as an integer: sums of two such products are below 2^24, where float32 is exact. */
-const FACTOR = 2 ** 14;
+export const FACTOR: number = 2 ** 14;
 
 /** What negative sums are multiplied by besides, for each channel; undefined when nothing, or when the byte's lower end does it. */
 function negativeSlopes(activation: Node | undefined, channels: number, explicit: boolean): Float32Array | undefined {

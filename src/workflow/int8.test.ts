@@ -13,6 +13,7 @@ import { tensor, zeros } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { readTable, writeTable } from "../quant/table.ts";
 import { calibrateModel } from "./calibrate.ts";
+import { openOnnxRuntime } from "./peer.ts";
 
 let folder: string;
 const path = (name: string): string => join(folder, name);
@@ -172,6 +173,29 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     for (const text of ["i.hone against f.hone", "relu1", "entropy-ncnn", "Accuracy was not measured"]) expect(html).toContain(text);
     const other = await hone(["report", path("f.hone"), "-o", page, "--calib", path("photos"), "--json"]);
     expect(other.json()).toMatchObject({ error: { code: "usage" } });
+  });
+
+  test("the int8 ONNX file gives in ONNX Runtime what the engine gives, but for rare steps", async () => {
+    const made = await hone([
+      ...["convert", path("net.onnx"), "--precision", "int8", "--calib", path("photos"), "-o", path("qdq.onnx"), "--json"],
+    ]);
+    expect(made.json(), made.stderr).toMatchObject({ precision: "int8", int8: { layers: 5, float: [] } });
+    await hone(["build", path("net.onnx"), "--precision", "int8", "--int8", "all", "--calib", path("photos"), "-o", path("i.hone")]);
+    const ours = await outputs(path("i.hone"));
+    const peer = await openOnnxRuntime(path("qdq.onnx"));
+    const feed = zeros("float32", [1, 3, SIZE, SIZE]);
+    for (let i = 0; i < feed.data.length; i++) feed.data[i] = 0.5 + 0.5 * Math.sin(i * 0.021);
+    const theirs = must(Object.values(await peer.run({ x: feed }))[0], "an output").data as Float32Array;
+    await peer.close();
+    // The last layer's result is float: a step is what one would be, were it bytes.
+    const differences = ours.map((v, i) => Math.abs(v - (theirs[i] ?? NaN)));
+    const step = (Math.max(...ours) - Math.min(...ours)) / 255;
+    expect(differences.filter((d) => d <= step).length / ours.length).toBeGreaterThanOrEqual(0.999);
+    expect(norm(differences) / norm(ours)).toBeLessThan(1e-3);
+    // It comes back: hone reads what it wrote.
+    await hone(["build", path("qdq.onnx"), "-o", path("qdq.hone")]);
+    const back = await outputs(path("qdq.hone"));
+    expect(norm(back.map((v, i) => v - (ours[i] ?? NaN))) / norm(ours)).toBeLessThan(2e-3);
   });
 
   test("a photo that cannot be read is skipped and named; without any the command fails", async () => {

@@ -142,13 +142,13 @@ function buildJson(
   };
 }
 
-function int8Json({ table, photos, skipped, layers }: Int8): Record<string, unknown> {
+export function int8Json({ table, photos, skipped, layers }: Int8): Record<string, unknown> {
   const { int8, float } = layers();
   return { layers: int8, float, method: table.method, photos, skipped: skipped.map((s) => ({ file: s.at?.file ?? null, why: s.message })) };
 }
 
 /** What became int8, from what, and what did not. */
-function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [string, string])[] {
+export function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [string, string])[] {
   const { int8, float } = layers();
   const left = skipped.map((s) => `\nskipped ${s.at?.file ?? ""}: ${s.message}`).join("");
   const from = photos > 0 ? `from ${plural(photos, "photo")}${left}` : "from the table";

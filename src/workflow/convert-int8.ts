@@ -1,0 +1,48 @@
+/** From a model and photos to an int8 ONNX file of pairs of QuantizeLinear and DequantizeLinear, which other tools run. */
+import { graphToOnnx } from "../formats/onnx/graph.ts";
+import { writeOnnx } from "../formats/onnx/write.ts";
+import { equalise } from "../quant/equalise.ts";
+import { planInt8 } from "../quant/plan.ts";
+import { applyQdq } from "../quant/qdq.ts";
+import { locate } from "../util/errors.ts";
+import { prepare, type BuildModelOptions } from "./build.ts";
+import type { Method } from "./calibrate.ts";
+import type { Converted } from "./convert.ts";
+import { int8From, tableFor, type Int8 } from "./int8.ts";
+import { optimisedGraph } from "./observe.ts";
+import { writeOutput } from "./output-file.ts";
+
+export interface ConvertInt8Options extends BuildModelOptions {
+  readonly output: string;
+  /** Photos, or a calibration table. */
+  readonly calib: string;
+  readonly method?: Method | undefined;
+}
+
+export interface ConvertedInt8 extends Converted {
+  readonly int8: Int8;
+}
+
+/** Throws what calibrating throws, `model.unsupported` for ops that cannot be written, and `file.unwritable` before the long work. */
+export async function convertInt8(path: string, options: ConvertInt8Options): Promise<ConvertedInt8> {
+  const { output, calib } = options;
+  return writeOutput(output, async (write) => {
+    const prepared = await prepare(path, options);
+    const float = optimisedGraph(prepared);
+    const source = await tableFor(path, options);
+    const int8 = int8From(source, calib, "all");
+    // It checks that the table fits, and tells of the layers.
+    int8.rewrite(float, "avx2");
+    const plan = planInt8(equalise(float, source.table.factors ?? new Map()), { float: source.table.float });
+    try {
+      const graph = applyQdq(plan, source.table.ranges);
+      const model = graphToOnnx(graph);
+      const bytes = writeOnnx(model);
+      await write(bytes);
+      const nodes = { before: prepared.graph.nodes.length, after: model.graph?.node.length ?? 0 };
+      return { input: path, output, files: [output], bytes: bytes.length, opset: 17, nodes, int8 };
+    } catch (error) {
+      throw locate(error, { file: path });
+    }
+  });
+}
