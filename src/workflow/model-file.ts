@@ -1,9 +1,11 @@
 /** Model files: read with a bound on their size, their data files found beside them and nowhere else. */
 import { createHash } from "node:crypto";
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { basename, dirname, join, sep } from "node:path";
 import { importModel, requireFormat, type InputShapes } from "../formats/index.ts";
+import type { ExternalFile } from "../formats/onnx/external.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
 import type { Graph } from "../ir/graph.ts";
 import { openToRead } from "../runtime/node/file.ts";
@@ -12,7 +14,7 @@ import { HoneError } from "../util/errors.ts";
 /** More than any model that is one file: protobuf and flatbuffers end at 2 GB. */
 const MAX_MODEL_BYTES = 2 ** 31;
 /** Node cannot hold more in one array on every platform. */
-const MAX_DATA_BYTES = 2 ** 32 - 1;
+const MAX_PART_BYTES = 2 ** 32 - 1;
 
 export interface ModelFile {
   readonly path: string;
@@ -126,11 +128,11 @@ export function importFile(model: ModelFile, profiles: readonly InputShapes[] = 
   return importModel(model.bytes, { ...options, shapes });
 }
 
-const loaded = new WeakMap<ModelFile, Map<string, Uint8Array | undefined>>();
+const loaded = new WeakMap<ModelFile, Map<string, ExternalFile | undefined>>();
 
-/** The resolver of a model's data files, each read once. */
-export function externalData(model: ModelFile): (location: string) => Uint8Array | undefined {
-  const files = loaded.get(model) ?? new Map<string, Uint8Array | undefined>();
+/** The resolver of a model's data files, of which each part is read once. */
+export function externalData(model: ModelFile): (location: string) => ExternalFile | undefined {
+  const files = loaded.get(model) ?? new Map<string, ExternalFile | undefined>();
   loaded.set(model, files);
   return (location) => {
     if (!files.has(location)) files.set(location, readBeside(model.path, location));
@@ -139,7 +141,7 @@ export function externalData(model: ModelFile): (location: string) => Uint8Array
 }
 
 /** `location` was checked not to leave the folder by its name; here also links that lead out of it are refused. */
-function readBeside(modelPath: string, location: string): Uint8Array | undefined {
+function readBeside(modelPath: string, location: string): ExternalFile | undefined {
   const file = join(dirname(modelPath), location);
   try {
     const real = realpathSync(file);
@@ -151,13 +153,47 @@ function readBeside(modelPath: string, location: string): Uint8Array | undefined
     }
     const info = statSync(real);
     if (!info.isFile()) throw new HoneError("file.unreadable", "not a regular file", { at: { file } });
-    const { size } = info;
-    if (size > MAX_DATA_BYTES) throw new HoneError("file.too-large", `${size} bytes is more than a data file can have`, { at: { file } });
-    return readFileSync(real);
+    return partsOf(real, info.size);
   } catch (error) {
     const translated = readError(error, file);
     if (translated instanceof HoneError && translated.code === "file.not-found") return undefined;
     throw translated;
+  }
+}
+
+/** A file's parts, straight into the arrays that tensors are; what is used twice is read once. */
+function partsOf(file: string, size: number): ExternalFile {
+  const parts = new Map<string, Uint8Array>();
+  let total = 0;
+  const read = (offset: number, length: number): Uint8Array => {
+    const key = `${offset}+${length}`;
+    const known = parts.get(key);
+    if (known) return known;
+    total += length;
+    // A file can say that it is larger than it is: holes take no room on the disk, but do in memory.
+    if (length > MAX_PART_BYTES || total > totalmem())
+      throw new HoneError("file.too-large", `tensors of ${total} bytes do not fit into memory`, { at: { file } });
+    const part = readPart(file, offset, length);
+    parts.set(key, part);
+    return part;
+  };
+  return { size, read };
+}
+
+function readPart(path: string, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const file = openSync(path, "r");
+  try {
+    for (let done = 0; done < length;) {
+      const count = readSync(file, bytes, done, Math.min(CHUNK, length - done), offset + done);
+      if (count === 0) throw new HoneError("file.unreadable", "it became shorter while it was read", { at: { file: path } });
+      done += count;
+    }
+    return bytes;
+  } catch (error) {
+    throw readError(error, path);
+  } finally {
+    closeSync(file);
   }
 }
 

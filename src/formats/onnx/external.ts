@@ -1,8 +1,18 @@
 import { HoneError } from "../../util/errors.ts";
 import type { OnnxModel, OnnxTensor } from "./ast.ts";
 
-/** Hands over the bytes of a file by its location relative to the model's folder, with `/` between its parts; `undefined` when it is not there. */
-export type ResolveExternal = (location: string) => Uint8Array | undefined;
+/** A file of which parts are read, when it is larger than one array can be. */
+export interface ExternalFile {
+  readonly size: number;
+  /** Bytes `offset` to `offset + length`, which lie within the file. */
+  readonly read: (offset: number, length: number) => Uint8Array;
+}
+
+/**
+ * Hands over a file by its location relative to the model's folder, with `/` between its parts: all its bytes, or how to read some of
+ * them; `undefined` when it is not there.
+ */
+export type ResolveExternal = (location: string) => Uint8Array | ExternalFile | undefined;
 
 interface ExternalOptions {
   readonly file: string;
@@ -31,16 +41,14 @@ export function externalBytes(proto: OnnxTensor, length: number, { file, resolve
       "Import the model by its path, or pass resolveExternal.",
     );
   }
-  const bytes = resolveExternal(location);
-  if (bytes === undefined)
+  const found = resolveExternal(location);
+  if (found === undefined)
     throw new HoneError("file.not-found", `the model's data file "${location}" is not there`, { at: { file }, hint: whereToPut });
-  if (offset + length > bytes.length) {
-    throw fail(
-      `needs bytes ${offset} to ${offset + length} of "${location}", which has ${bytes.length}`,
-      `The file is truncated. ${whereToPut}`,
-    );
+  const size = "read" in found ? found.size : found.length;
+  if (offset + length > size) {
+    throw fail(`needs bytes ${offset} to ${offset + length} of "${location}", which has ${size}`, `The file is truncated. ${whereToPut}`);
   }
-  return bytes.subarray(offset, offset + length);
+  return "read" in found ? found.read(offset, length) : found.subarray(offset, offset + length);
 }
 
 function whole(text: string): number | undefined {
