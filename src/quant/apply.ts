@@ -7,9 +7,9 @@ import { floats } from "../passes/constants.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
-import { meanShift, type Means } from "./correct.ts";
+import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
-import { boundedBias, joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
+import { joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
 
 /** Ranges by the names of observed values. */
 export type Ranges = ReadonlyMap<string, Range>;
@@ -153,13 +153,11 @@ class Applier {
     const { scale: xScale, zeroPoint: xZero } = this.#scale(input(node, 0));
     const quantized = quantizeWeights(w, bias, xScale);
     const { data, scales } = quantized;
-    const means = this.#means.get(input(node, 0).name);
-    const shift = means && meanShift(w.data as Float32Array, w.dims[1] ?? 1, quantized, means);
     const channels = scales.length;
     const toFloat = !this.#plan.scaleOf.has(result);
     const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.#scale(result);
     const m = Float32Array.from(scales, (s) => (xScale * s) / y.scale);
-    const sums = Int32Array.from(scales, (s, c) => boundedBias(((bias?.[c] ?? 0) - (shift?.[c] ?? 0)) / (xScale * s)));
+    const sums = integerBias(w, bias, quantized, xScale, this.#means.get(input(node, 0).name));
     const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
     const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));
     const operands = [

@@ -3,7 +3,8 @@
  * weights of an output channel moves the mean of what it gives, by the rounding errors' sum weighted with the means of the inputs. That
  * is taken from its bias. The means are measured, not derived from batch normalisation. Padding, whose input is zero, is not considered.
  */
-import type { QuantizedWeights } from "./scale.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { boundedBias, type QuantizedWeights } from "./scale.ts";
 
 /** Means of the channels of what convolutions read, by the values' names. */
 export type Means = ReadonlyMap<string, readonly number[]>;
@@ -30,4 +31,16 @@ export function meanShift(
     }
     return shift;
   });
+}
+
+/** The biases of a convolution in units of its products, corrected where the means of its input's channels are given. */
+export function integerBias(
+  w: Tensor,
+  bias: Float32Array | undefined,
+  quantized: QuantizedWeights,
+  inputScale: number,
+  means: readonly number[] | undefined,
+): Int32Array<ArrayBuffer> {
+  const shift = means && meanShift(w.data as Float32Array, w.dims[1] ?? 1, quantized, means);
+  return Int32Array.from(quantized.scales, (s, c) => boundedBias(((bias?.[c] ?? 0) - (shift?.[c] ?? 0)) / (inputScale * s)));
 }

@@ -9,6 +9,7 @@ import { inferOp } from "../passes/pass.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { FACTOR, sharedRanges, type Ranges } from "./apply.ts";
+import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
 import { quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
 
@@ -25,8 +26,11 @@ class Writer {
   readonly #rounded = new Map<Value, Value>();
   readonly #scales = new Map<Value, readonly [Value, Value]>();
 
-  constructor(plan: Plan, ranges: Ranges) {
+  readonly #means: Means;
+
+  constructor(plan: Plan, ranges: Ranges, means: Means) {
     this.#plan = plan;
+    this.#means = means;
     this.#shared = sharedRanges(plan, ranges);
     this.#builder = new GraphBuilder(plan.graph.name, inferOp);
   }
@@ -144,7 +148,9 @@ class Writer {
     const bias = floats(node.inputs[2]);
     const xScale = this.#scale(x).scale;
     const w = must(weights.data, "weights");
-    const { data, scales } = quantizeWeights(w, bias, xScale);
+    const quantized = quantizeWeights(w, bias, xScale);
+    const { data, scales } = quantized;
+    const means = this.#means.get(x.name);
     const channels = scales.length;
     const constant = this.#builder.constant.bind(this.#builder);
     const vector = (list: readonly number[], name: string): Value => constant(tensor("float32", [channels], Float32Array.from(list)), name);
@@ -162,8 +168,8 @@ class Writer {
     const middle = constant(tensor("uint8", [channels], new Uint8Array(channels).fill(MIDDLE)), `${name}_zero_point`);
     const made = real(unsigned, vector(scales, `${name}_scale`), `${name}_dequantized`, middle);
     const operand = this.#operand(x);
-    if (!bias) return [operand, made, undefined];
-    const sums = Int32Array.from(scales, (s, c) => roundEven((bias[c] ?? 0) / (xScale * s)));
+    if (!bias && !means) return [operand, made, undefined];
+    const sums = integerBias(w, bias, quantized, xScale, means);
     const products = vector(
       scales.map((s) => xScale * s),
       `${name}_bias_scale`,
@@ -177,6 +183,6 @@ class Writer {
 }
 
 /** The graph between pairs where the plan says so. Its inputs, outputs and their names are those of the float graph. */
-export function applyQdq(plan: Plan, ranges: Ranges): Graph {
-  return new Writer(plan, ranges).run();
+export function applyQdq(plan: Plan, ranges: Ranges, means: Means = new Map()): Graph {
+  return new Writer(plan, ranges, means).run();
 }

@@ -1,14 +1,11 @@
 /** From a model and photos to an int8 ONNX file of pairs of QuantizeLinear and DequantizeLinear, which other tools run. */
 import { graphToOnnx } from "../formats/onnx/graph.ts";
 import { writeOnnx } from "../formats/onnx/write.ts";
-import { equalise } from "../quant/equalise.ts";
-import { planInt8 } from "../quant/plan.ts";
 import { applyQdq } from "../quant/qdq.ts";
 import { locate } from "../util/errors.ts";
 import { prepare, type BuildModelOptions } from "./build.ts";
-import type { Method } from "./calibrate.ts";
 import type { Converted } from "./convert.ts";
-import { int8From, tableFor, type Int8 } from "./int8.ts";
+import { int8From, planFor, tableFor, type Int8, type Int8Options } from "./int8.ts";
 import { optimisedGraph } from "./observe.ts";
 import { writeOutput } from "./output-file.ts";
 
@@ -16,7 +13,7 @@ export interface ConvertInt8Options extends BuildModelOptions {
   readonly output: string;
   /** Photos, or a calibration table. */
   readonly calib: string;
-  readonly method?: Method | undefined;
+  readonly method?: Int8Options["method"];
 }
 
 export interface ConvertedInt8 extends Converted {
@@ -33,9 +30,9 @@ export async function convertInt8(path: string, options: ConvertInt8Options): Pr
     const int8 = int8From(source, calib, "all");
     // It checks that the table fits, and tells of the layers.
     int8.rewrite(float, "avx2");
-    const plan = planInt8(equalise(float, source.table.factors ?? new Map()), { float: source.table.float });
+    const { plan, ranges } = planFor(float, source.table, calib);
     try {
-      const graph = applyQdq(plan, source.table.ranges);
+      const graph = applyQdq(plan, ranges, source.table.means);
       const model = graphToOnnx(graph);
       const bytes = writeOnnx(model);
       await write(bytes);

@@ -1,5 +1,5 @@
 import { HoneError } from "../../util/errors.ts";
-import { CALIBRATION_METHODS } from "../../workflow/calibrate-file.ts";
+import { METHODS } from "../../workflow/calibrate-file.ts";
 import { convertInt8 } from "../../workflow/convert-int8.ts";
 import { convertFile, type Converted } from "../../workflow/convert.ts";
 import { baseName } from "../../workflow/model-file.ts";
@@ -23,7 +23,7 @@ export const convert: Verb = defineVerb({
     set: list("--set <input=value>", "make an input a constant: a number for all elements, or one for each with commas"),
     precision: choice("--precision <name>", "int8: layers between pairs of QuantizeLinear and DequantizeLinear", ["int8"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
-    method: choice("--method <name>", "how ranges are chosen from the photos (default: minmax)", CALIBRATION_METHODS),
+    method: choice("--method <name>", "how ranges are chosen from the photos (default: best)", METHODS),
     recipe: text("--recipe <name|file>", "for int8: what the model means, and so how photos are fed"),
   },
   run: async ({ signal, onEvent }, [model = ""], values): Promise<Outcome> => {
