@@ -8,6 +8,7 @@ import { encodeImage } from "../data/node/encode.ts";
 import type { OnnxNode, OnnxTensor } from "../formats/onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo, writeOnnx } from "../formats/onnx/write.ts";
 import type { ReportedLayer } from "../report/layers.ts";
+import { readEngineFile } from "../runtime/node/file.ts";
 import { Session } from "../runtime/node/session.ts";
 import { tensor, zeros } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
@@ -155,14 +156,18 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
   test("the report tells of every layer by the model's names", async () => {
     await hone(["build", path("net.onnx"), "-o", path("f.hone")]);
     await hone(["build", path("net.onnx"), "--precision", "int8", "--calib", path("photos"), "-o", path("i.hone")]);
+    const { manifest } = await readEngineFile(path("i.hone"));
+    const built = (name: string): string | undefined => manifest.kernels.find((k) => k.nodes.includes(name))?.precision;
     const page = path("report.html");
     const layers = ["--model", path("net.onnx"), "--calib", path("photos")];
     const made = await hone(["report", path("f.hone"), path("i.hone"), "-o", page, ...layers, "--json"]);
     expect(made.code, made.stderr).toBe(0);
     const json = made.json() as { engines: { latencyMs: { min: number } }[]; layers: ReportedLayer[] };
     expect(json.layers.map((l) => l.nodes[0])).toEqual(["first", "deep", "wide", "inner", "last"]);
-    for (const { sqnr = 0, precision, milliseconds } of json.layers) {
-      expect(precision).toBe("int8");
+    for (const { nodes, sqnr = 0, precision, why, milliseconds } of json.layers) {
+      // As the engine is, not as it could have been.
+      expect([nodes[0], precision]).toEqual([nodes[0], built(nodes[0] ?? "")]);
+      expect(why !== undefined).toBe(precision === "fp32");
       expect(sqnr).toBeGreaterThan(25);
       expect(sqnr).toBeLessThan(70);
       expect(milliseconds).toHaveLength(2);

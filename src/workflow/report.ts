@@ -3,6 +3,7 @@ import type { CocoKind } from "../metrics/coco/options.ts";
 import { pairedBootstrap } from "../metrics/bootstrap.ts";
 import { arenaBytesOf, weightsSection, type Engine } from "../engine/format.ts";
 import { enginesPage, type EnginesPageInput, type ReportedEngine } from "../report/engines.ts";
+import type { ReportedLayer } from "../report/layers.ts";
 import type { MetricDifference } from "../report/whiskers.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
 import { Session } from "../runtime/node/session.ts";
@@ -212,7 +213,16 @@ async function layers(engines: readonly Engine[], options: ReportOptions): Promi
   const noise = photos === undefined ? new Map() : await measureNoise(opened, photos, options);
   const times = await kernelTimes(engines, opened, model, options);
   const { method } = opened.table;
-  return { layers: layersOf(opened, noise, times), tensors: tensorsOf(opened, noise), photos: opened.photos, method };
+  return { layers: asBuilt(layersOf(opened, noise, times), engines), tensors: tensorsOf(opened, noise), photos: opened.photos, method };
+}
+
+/** A layer is int8 where a kernel of an int8 engine that computes it is; the plan says only where it could be. */
+function asBuilt(found: readonly ReportedLayer[], engines: readonly Engine[]): readonly ReportedLayer[] {
+  const int8 = engines.filter((e) => e.manifest.precision === "int8");
+  if (int8.length === 0) return found;
+  const nodes = new Set(int8.flatMap((e) => e.manifest.kernels.filter((k) => k.precision === "int8").flatMap((k) => k.nodes)));
+  const why = "it was left in float32 when the engine was built: int8 is not faster there";
+  return found.map((l) => (l.precision === "int8" && !l.nodes.some((n) => nodes.has(n)) ? { ...l, precision: "fp32", why } : l));
 }
 
 /** Each engine is built again with a clock around each kernel. */
@@ -244,7 +254,7 @@ function notesOf(runs: readonly ModelRun[], { layers: found, photos, method }: L
   if (found.length === 0) notes.push("Layers were not looked at: give --model and --calib.");
   else {
     notes.push(
-      `Layers: ranges by ${method}. The int8 graph is made again from the model and those ranges. SQNR is measured at each layer's output over up to ${MOST_PAIRED} photos, with every layer before it in int8 too.`,
+      `Layers: ranges by ${method}. The int8 graph is made again from the model and those ranges. SQNR is measured at each layer's output over up to ${MOST_PAIRED} photos, with every layer in int8 that can be.`,
       `The time of a layer is that of the kernel that computes it, the least of at least ten runs, each engine built again with clocks; a kernel that computes several layers is shown at each.`,
     );
     if (photos > 0) notes.push(`Histograms are of ${photos} photos.`);
