@@ -181,6 +181,15 @@ interface Scheduled {
   readonly body: readonly Stmt[];
 }
 
+/** Numbers of 16 bits are loaded and stored one by one; no machine here has vectors of them. */
+function hasVectorsOfHalves(body: readonly Stmt[]): boolean {
+  let found = false;
+  visitBody(body, ({ type }) => {
+    found ||= type.lanes > 1 && (type.dtype === "float16" || type.dtype === "bfloat16");
+  });
+  return found;
+}
+
 function schedule(l: Lowering, options: LowerOptions): Scheduled {
   for (const s of options.schedule === "naive" ? [] : SCHEDULES) {
     try {
@@ -188,6 +197,7 @@ function schedule(l: Lowering, options: LowerOptions): Scheduled {
       const body = s.lower({ ...l, share: (total) => (asked.add(total), l.share(total)) });
       if (!body) continue;
       const simple = simplifyBody(body);
+      if (hasVectorsOfHalves(simple)) continue;
       // A schedule that asked for its turns has shared its loops; otherwise the outermost are shared.
       return { name: s.name, body: asked.size > 0 ? simple : shareLoops(simple, l.share) };
     } catch (error) {
