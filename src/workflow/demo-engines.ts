@@ -6,7 +6,7 @@ import { preprocess } from "../data/normalize.ts";
 import { must } from "../util/errors.ts";
 import type { Face } from "../vision/face.ts";
 import { buildFile, buildModel, type BuiltFile } from "./build.ts";
-import { calibrateModel, DEFAULT_METHOD } from "./calibrate.ts";
+import { calibrateModel } from "./calibrate.ts";
 import { LEAST_SCORE, scorePhotos, type MarkedPhoto } from "./demo-eval.ts";
 import { given, type JobOptions } from "./events.ts";
 import { findFaces, openDetector, sizeFor, type Detector } from "./face.ts";
@@ -135,7 +135,14 @@ async function int8Engines(
   const heldOut = pictures.length > 1;
   const calibrate = async (half: number): Promise<Int8> => {
     const images = pictures.filter((_, i) => !heldOut || i % 2 === half).map((p) => p.path);
-    const made = await calibrateModel(model, { images: images.slice(0, MOST_CALIBRATED), method: DEFAULT_METHOD, onEvent, signal });
+    // Nothing is tried out, which would build an engine for each trial.
+    const made = await calibrateModel(model, {
+      images: images.slice(0, MOST_CALIBRATED),
+      method: "minmax",
+      adjust: false,
+      onEvent,
+      signal,
+    });
     return int8From(made, "the table");
   };
   const odd = await calibrate(1);
