@@ -22,7 +22,7 @@ test.skipIf(!ready)(
   { timeout: 240_000 },
   async () => {
     const demo: Demo = await runDemo({ photos, folder });
-    const kinds = demo.target === "wasm" ? ["WebAssembly"] : ["native code", "WebAssembly"];
+    const kinds = demo.target.startsWith("wasm") ? ["WebAssembly"] : ["native code", "WebAssembly"];
     expect(demo.rows.map((r) => `${r.precision} ${r.code}`)).toEqual(kinds.flatMap((kind) => [`fp32 ${kind}`, `int8 ${kind}`]));
     expect(demo).toMatchObject({ calibratedWith: 1, heldOut: true, faces: 6 });
     for (const [i, row] of demo.rows.entries()) {
