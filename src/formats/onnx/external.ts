@@ -44,12 +44,14 @@ export function externalBytes(proto: OnnxTensor, length: number, { file, resolve
   const found = resolveExternal(location);
   if (found === undefined)
     throw new HoneError("file.not-found", `the model's data file "${location}" is not there`, { at: { file }, hint: whereToPut });
-  const size = "read" in found ? found.size : found.length;
+  const size = sizeOf(found);
   if (offset + length > size) {
     throw fail(`needs bytes ${offset} to ${offset + length} of "${location}", which has ${size}`, `The file is truncated. ${whereToPut}`);
   }
   return "read" in found ? found.read(offset, length) : found.subarray(offset, offset + length);
 }
+
+const sizeOf = (found: Uint8Array | ExternalFile): number => ("read" in found ? found.size : found.length);
 
 function whole(text: string): number | undefined {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
