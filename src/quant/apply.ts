@@ -1,92 +1,37 @@
 /** Rewrites a graph by its plan and the ranges of its values. */
-import { GraphBuilder } from "../ir/builder.ts";
 import { input, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { evaluateOp } from "../ops/evaluate.ts";
-import { inferOp } from "../passes/pass.ts";
 import { floats } from "../passes/constants.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
-import { joinRanges, quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
-
-/** Ranges by the names of observed values. */
-export type Ranges = ReadonlyMap<string, Range>;
-
-/** The range of everything that shares a scale. */
-export function sharedRanges(plan: Plan, ranges: Ranges): ReadonlyMap<Value, Range> {
-  const members = new Map<Value, Range[]>();
-  for (const value of plan.observed) {
-    const range = ranges.get(value.name);
-    const of = must(plan.scaleOf.get(value), `scale of ${value.name}`);
-    if (range) members.set(of, [...(members.get(of) ?? []), range]);
-  }
-  return new Map([...members].map(([of, list]) => [of, joinRanges(list)]));
-}
-
-/** The ranges of all values that have scales: also what plans of the same graph with fewer units need. */
-export function everyRange(plan: Plan, ranges: Ranges): Ranges {
-  const shared = sharedRanges(plan, ranges);
-  return new Map(
-    [...plan.scaleOf].flatMap(([v, of]) => {
-      const range = ranges.get(v.name) ?? shared.get(of);
-      return range ? [[v.name, range] as const] : [];
-    }),
-  );
-}
+import { PlanRewriter } from "./plan-rewriter.ts";
+import type { Ranges } from "./ranges.ts";
+import { quantizeWeights, roundEven, type Scale } from "./scale.ts";
 
 /** The range of bytes that clip(0, limit) leaves when its limit is reached before the last byte. */
 const reaches = (limit: number, { scale, zeroPoint }: Scale): boolean => limit / scale + zeroPoint < 254.5;
 
-class Applier {
-  readonly #plan: Plan;
-  readonly #shared: ReadonlyMap<Value, Range>;
-  readonly #builder: GraphBuilder;
-  /** The new graph's values for the old one's, as floats and as bytes. */
-  readonly #floats = new Map<Value, Value>();
+class Applier extends PlanRewriter {
+  /** The new graph's values for the old one's, as bytes. */
   readonly #bytes = new Map<Value, Value>();
   readonly #constants = new Map<string, Value>();
 
-  readonly #means: Means;
-
-  constructor(plan: Plan, ranges: Ranges, means: Means) {
-    this.#plan = plan;
-    this.#means = means;
-    this.#shared = sharedRanges(plan, ranges);
-    this.#builder = new GraphBuilder(plan.graph.name, inferOp);
-  }
-
-  run(): Graph {
-    const { graph, units } = this.#plan;
-    for (const v of graph.inputs) this.#floats.set(v, this.#builder.input(v.name, v.dtype, v.shape));
-    for (const node of graph.nodes) {
-      const unit = units.get(node);
-      if (unit === undefined) this.#float(node);
-      else if (unit.node === node) this.#unit(unit);
-    }
-    for (const v of graph.outputs) this.#builder.output(this.#asFloat(v), v.name);
-    return this.#builder.finish();
-  }
-
   /** The result of each unit in the float graph, and what stands for it after {@link run}. */
   pairs(): readonly Pair[] {
-    return [...new Set(this.#plan.units.values())].map(({ result }) => {
+    return [...new Set(this.plan.units.values())].map(({ result }) => {
       const bytes = this.#bytes.get(result);
-      return bytes ? { float: result, int8: bytes, scale: this.#scale(result) } : { float: result, int8: this.#asFloat(result) };
+      return bytes ? { float: result, int8: bytes, scale: this.scale(result) } : { float: result, int8: this.asFloat(result) };
     });
-  }
-
-  #scale(v: Value): Scale {
-    const shared = this.#plan.scaleOf.get(v);
-    return scaleFor((shared && this.#shared.get(shared)) ?? { min: 0, max: 0 });
   }
 
   #constant(t: Tensor): Value {
     const key = `${t.type}:${Array.from(t.data as ArrayLike<number>).join()}`;
     const known = this.#constants.get(key);
     if (known) return known;
-    const value = this.#builder.constant(t, `q${this.#constants.size}`);
+    const value = this.builder.constant(t, `q${this.#constants.size}`);
     this.#constants.set(key, value);
     return value;
   }
@@ -96,13 +41,13 @@ class Applier {
   readonly #real = (x: number): Value => this.#constant(tensor("float32", [1], Float32Array.of(x)));
 
   /** The value as floats: itself, or made from its bytes. */
-  #asFloat(v: Value): Value {
-    const known = v.data ? v : this.#floats.get(v);
+  protected asFloat(v: Value): Value {
+    const known = v.data ? v : this.floats.get(v);
     if (known) return known;
-    const { scale, zeroPoint } = this.#scale(v);
+    const { scale, zeroPoint } = this.scale(v);
     const bytes = must(this.#bytes.get(v), `bytes of ${v.name}`);
-    const made = this.#builder.op("dequantize", [bytes, this.#real(scale), this.#byte(zeroPoint)], {}, { name: v.name, origin: [] });
-    this.#floats.set(v, made);
+    const made = this.builder.op("dequantize", [bytes, this.#real(scale), this.#byte(zeroPoint)], {}, { name: v.name, origin: [] });
+    this.floats.set(v, made);
     return made;
   }
 
@@ -110,26 +55,14 @@ class Applier {
   #asBytes(v: Value): Value {
     const known = this.#bytes.get(v);
     if (known) return known;
-    const { scale, zeroPoint } = this.#scale(v);
-    const operands = [must(this.#floats.get(v), `floats of ${v.name}`), this.#real(1 / scale), this.#byte(zeroPoint)];
-    const made = this.#builder.op("quantize", operands, {}, { name: `${v.name}:uint8`, origin: [] });
+    const { scale, zeroPoint } = this.scale(v);
+    const operands = [must(this.floats.get(v), `floats of ${v.name}`), this.#real(1 / scale), this.#byte(zeroPoint)];
+    const made = this.builder.op("quantize", operands, {}, { name: `${v.name}:uint8`, origin: [] });
     this.#bytes.set(v, made);
     return made;
   }
 
-  #float(node: Node): void {
-    const inputs = node.inputs.map((v) => v && this.#asFloat(v));
-    const outputs = this.#builder.ops(node.op, inputs, node.attrs, {
-      name: node.name,
-      outputNames: node.outputs.map((v) => v.name),
-      origin: node.origin,
-      outputs: node.outputs.length,
-      ...(node.regions ? { regions: node.regions } : {}),
-    });
-    node.outputs.forEach((v, i) => this.#floats.set(v, must(outputs[i], "output")));
-  }
-
-  #unit(unit: Unit): void {
+  protected writeUnit(unit: Unit): void {
     const { kind, result } = unit;
     if (kind === "conv") this.#conv(unit);
     else if (kind === "add") this.#bytes.set(result, this.#limited(unit, this.#add(unit)));
@@ -150,19 +83,19 @@ class Applier {
     const w = must(input(node, 1).data, "weights");
     const bias = floats(node.inputs[2]);
     const x = this.#asBytes(input(node, 0));
-    const { scale: xScale, zeroPoint: xZero } = this.#scale(input(node, 0));
+    const { scale: xScale, zeroPoint: xZero } = this.scale(input(node, 0));
     const quantized = quantizeWeights(w, bias, xScale);
     const { data, scales } = quantized;
     const channels = scales.length;
-    const toFloat = !this.#plan.scaleOf.has(result);
-    const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.#scale(result);
+    const toFloat = !this.plan.scaleOf.has(result);
+    const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.scale(result);
     const m = Float32Array.from(scales, (s) => (xScale * s) / y.scale);
-    const sums = integerBias(w, bias, quantized, xScale, this.#means.get(input(node, 0).name));
+    const sums = integerBias(w, bias, quantized, xScale, this.means.get(input(node, 0).name));
     const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
     const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));
     const operands = [
       x,
-      this.#builder.constant(tensor("int8", w.dims, data), input(node, 1).name),
+      this.builder.constant(tensor("int8", w.dims, data), input(node, 1).name),
       this.#byte(xZero),
       vector("int32", sums),
       vector("float32", m),
@@ -174,22 +107,22 @@ class Applier {
         ),
     ];
     const attrs = { ...node.attrs, to: toFloat ? "float32" : "uint8" };
-    const made = this.#builder.op("quantizedConv", operands, attrs, this.#options(unit, result));
-    if (toFloat) this.#floats.set(result, this.#limitedFloat(unit, made));
+    const made = this.builder.op("quantizedConv", operands, attrs, this.#options(unit, result));
+    if (toFloat) this.floats.set(result, this.#limitedFloat(unit, made));
     else this.#bytes.set(result, this.#limited(unit, made, slopes !== undefined));
   }
 
   /** What an absorbed activation still asks for when the scale alone does not cut there: zero below zero, and clip's upper end. */
   #limited(unit: Unit, value: Value, negative = false): Value {
     const { activation, result } = unit;
-    const scale = this.#scale(result);
+    const scale = this.scale(result);
     const low = activation !== undefined && !negative && scale.zeroPoint > 0 && (activation.op === "relu" || activation.op === "clip");
     const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
     const high = reaches(limit, scale);
     if (!low && !high) return value;
     const top = high ? Math.round(limit / scale.scale) + scale.zeroPoint : 255;
     const table = Uint8Array.from({ length: 256 }, (_, i) => Math.min(top, low ? Math.max(i, scale.zeroPoint) : i));
-    return this.#builder.op(
+    return this.builder.op(
       "quantizedTable",
       [value, this.#constant(tensor("uint8", [256], table))],
       {},
@@ -199,13 +132,13 @@ class Applier {
 
   #limitedFloat({ activation }: Unit, value: Value): Value {
     const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
-    return limit === Infinity ? value : this.#builder.op("clip", [value], { max: limit }, { name: `${value.name}:limited`, origin: [] });
+    return limit === Infinity ? value : this.builder.op("clip", [value], { max: limit }, { name: `${value.name}:limited`, origin: [] });
   }
 
   #add(unit: Unit): Value {
     const { node, result } = unit;
     const [a, b] = [input(node, 0), input(node, 1)];
-    const [x, y, z] = [this.#scale(a), this.#scale(b), this.#scale(result)];
+    const [x, y, z] = [this.scale(a), this.scale(b), this.scale(result)];
     const unitScale = Math.max(x.scale, y.scale) / FACTOR;
     const factor = (s: Scale): Value => this.#int(roundEven(s.scale / unitScale));
     const operands = [
@@ -218,23 +151,23 @@ class Applier {
       this.#real(unitScale / z.scale),
       this.#byte(z.zeroPoint),
     ];
-    return this.#builder.op("quantizedAdd", operands, {}, this.#options(unit, result));
+    return this.builder.op("quantizedAdd", operands, {}, this.#options(unit, result));
   }
 
   #move(unit: Unit): void {
     const { node, result } = unit;
     const moved = new Set(unit.operands);
-    const inputs = node.inputs.map((v) => v && (moved.has(v) ? this.#asBytes(v) : this.#asFloat(v)));
-    this.#bytes.set(result, this.#builder.op(node.op, inputs, node.attrs, this.#options(unit, result)));
+    const inputs = node.inputs.map((v) => v && (moved.has(v) ? this.#asBytes(v) : this.asFloat(v)));
+    this.#bytes.set(result, this.builder.op(node.op, inputs, node.attrs, this.#options(unit, result)));
   }
 
   #table(unit: Unit): void {
     const { node, result } = unit;
     const x = input(node, 0);
-    const [from, to] = [this.#scale(x), this.#scale(result)];
+    const [from, to] = [this.scale(x), this.scale(result)];
     if (node.op === "relu" && to.zeroPoint === 0) {
       const operands = [this.#asBytes(x), this.#byte(from.zeroPoint), this.#real(from.scale / to.scale), this.#byte(to.zeroPoint)];
-      this.#bytes.set(result, this.#builder.op("rescale", operands, {}, this.#options(unit, result)));
+      this.#bytes.set(result, this.builder.op("rescale", operands, {}, this.#options(unit, result)));
       return;
     }
     const reals = Float32Array.from({ length: 256 }, (_, i) => from.scale * (i - from.zeroPoint));
@@ -242,7 +175,7 @@ class Applier {
     const byte = (v: number): number => Math.max(0, Math.min(255, roundEven(v / to.scale) + to.zeroPoint));
     const table = Uint8Array.from(must(values, "values").data as Float32Array, (v) => byte(v));
     const operands = [this.#asBytes(x), this.#constant(tensor("uint8", [256], table))];
-    this.#bytes.set(result, this.#builder.op("quantizedTable", operands, {}, this.#options(unit, result)));
+    this.#bytes.set(result, this.builder.op("quantizedTable", operands, {}, this.#options(unit, result)));
   }
 }
 

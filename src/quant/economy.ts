@@ -1,6 +1,7 @@
 /** Leaves in float32 the layers that int8 would slow down: chosen on the whole graph, since every border between floats and bytes costs. */
 import type { Graph, Node } from "../ir/graph.ts";
-import { applyInt8, sharedRanges, type Ranges } from "./apply.ts";
+import { applyInt8 } from "./apply.ts";
+import { sharedRanges, type Ranges } from "./ranges.ts";
 import type { Means } from "./correct.ts";
 import { planCost } from "./cost.ts";
 import { planInt8, type Plan, type PlanOptions } from "./plan.ts";

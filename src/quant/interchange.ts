@@ -9,7 +9,7 @@
 import type { Value } from "../ir/graph.ts";
 import { HoneError } from "../util/errors.ts";
 import type { Plan, Unit } from "./plan.ts";
-import type { Ranges } from "./apply.ts";
+import type { Ranges } from "./ranges.ts";
 import { quantizeWeights, type Range } from "./scale.ts";
 
 export type TableFormat = "tensorrt" | "ncnn" | "onnxruntime";

@@ -2,67 +2,38 @@
  * The plan as a graph of floats between pairs of quantizeLinear and dequantizeLinear, the form in which others exchange int8 models:
  * what stands between two pairs is to be computed on bytes, with the scales of the engine that hone builds from the same plan.
  */
-import { GraphBuilder } from "../ir/builder.ts";
 import { input, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
-import { inferOp } from "../passes/pass.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
-import { FACTOR, sharedRanges, type Ranges } from "./apply.ts";
+import { FACTOR } from "./apply.ts";
 import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
-import { quantizeWeights, roundEven, scaleFor, type Range, type Scale } from "./scale.ts";
+import { PlanRewriter } from "./plan-rewriter.ts";
+import type { Ranges } from "./ranges.ts";
+import { quantizeWeights, roundEven } from "./scale.ts";
 
 /** Weights are written as uint8 around this. */
 const MIDDLE = 128;
 
-class Writer {
-  readonly #plan: Plan;
-  readonly #shared: ReadonlyMap<Value, Range>;
-  readonly #builder: GraphBuilder;
-  /** As floats: what a node gives that stays float, and what comes out of a pair otherwise. */
-  readonly #floats = new Map<Value, Value>();
+class Writer extends PlanRewriter {
   /** What comes out of a pair after a value that is a float first. */
   readonly #rounded = new Map<Value, Value>();
   readonly #scales = new Map<Value, readonly [Value, Value]>();
 
-  readonly #means: Means;
-
-  constructor(plan: Plan, ranges: Ranges, means: Means) {
-    this.#plan = plan;
-    this.#means = means;
-    this.#shared = sharedRanges(plan, ranges);
-    this.#builder = new GraphBuilder(plan.graph.name, inferOp);
-  }
-
-  run(): Graph {
-    const { graph, units } = this.#plan;
-    for (const v of graph.inputs) this.#floats.set(v, this.#builder.input(v.name, v.dtype, v.shape));
-    for (const node of graph.nodes) {
-      const unit = units.get(node);
-      if (unit === undefined) this.#float(node);
-      else if (unit.node === node) this.#unit(unit);
-    }
-    for (const v of graph.outputs) this.#builder.output(this.#asFloat(v), v.name);
-    return this.#builder.finish();
-  }
-
-  readonly #asFloat = (v: Value): Value => (v.data ? v : must(this.#floats.get(v), v.name));
-
-  #scale(v: Value): Scale {
-    const shared = this.#plan.scaleOf.get(v);
-    return scaleFor((shared && this.#shared.get(shared)) ?? { min: 0, max: 0 });
+  protected asFloat(v: Value): Value {
+    return v.data ? v : must(this.floats.get(v), v.name);
   }
 
   /** One pair of constants for all values that share a scale. */
   #constants(v: Value): readonly [Value, Value] {
-    const shared = this.#plan.scaleOf.get(v) ?? v;
+    const shared = this.plan.scaleOf.get(v) ?? v;
     const known = this.#scales.get(shared);
     if (known) return known;
-    const { scale, zeroPoint } = this.#scale(v);
+    const { scale, zeroPoint } = this.scale(v);
     const made = [
-      this.#builder.constant(tensor("float32", [], Float32Array.of(scale)), `${shared.name}_scale`),
-      this.#builder.constant(tensor("uint8", [], Uint8Array.of(zeroPoint)), `${shared.name}_zero_point`),
+      this.builder.constant(tensor("float32", [], Float32Array.of(scale)), `${shared.name}_scale`),
+      this.builder.constant(tensor("uint8", [], Uint8Array.of(zeroPoint)), `${shared.name}_zero_point`),
     ] as const;
     this.#scales.set(shared, made);
     return made;
@@ -71,17 +42,17 @@ class Writer {
   /** Rounded to what bytes hold, under the given name. */
   #pair(v: Value, x: Value, name: string): Value {
     const [scale, zero] = this.#constants(v);
-    const bytes = this.#builder.op("quantizeLinear", [x, scale, zero], {}, { name: `${v.name}_quantized`, origin: [] });
+    const bytes = this.builder.op("quantizeLinear", [x, scale, zero], {}, { name: `${v.name}_quantized`, origin: [] });
     this.#bytes.set(v, bytes);
-    return this.#builder.op("dequantizeLinear", [bytes, scale, zero], {}, { name, origin: [] });
+    return this.builder.op("dequantizeLinear", [bytes, scale, zero], {}, { name, origin: [] });
   }
 
   /** An operand of a unit: out of a pair, which it may need first. */
   readonly #operand = (v: Value): Value => {
-    if (!this.#plan.scaleOf.has(v) || this.#isPaired(v)) return this.#asFloat(v);
+    if (!this.plan.scaleOf.has(v) || this.#isPaired(v)) return this.asFloat(v);
     const known = this.#rounded.get(v);
     if (known) return known;
-    const made = this.#pair(v, this.#asFloat(v), `${v.name}_dequantized`);
+    const made = this.#pair(v, this.asFloat(v), `${v.name}_dequantized`);
     this.#rounded.set(v, made);
     return made;
   };
@@ -91,14 +62,14 @@ class Writer {
   /** The engine adds multiples of a unit: each operand comes out of its bytes with its scale rounded to one. */
   #summands(node: Node): (Value | undefined)[] {
     const both = [input(node, 0), input(node, 1)] as const;
-    const unit = Math.max(...both.map((v) => this.#scale(v).scale)) / FACTOR;
+    const unit = Math.max(...both.map((v) => this.scale(v).scale)) / FACTOR;
     return both.map((v, i) => {
       this.#operand(v);
       const [, zero] = this.#constants(v);
-      const scale = Float32Array.of(roundEven(this.#scale(v).scale / unit) * unit);
-      const rounded = this.#builder.constant(tensor("float32", [], scale), `${node.name}_scale_${i}`);
+      const scale = Float32Array.of(roundEven(this.scale(v).scale / unit) * unit);
+      const rounded = this.builder.constant(tensor("float32", [], scale), `${node.name}_scale_${i}`);
       const bytes = must(this.#bytes.get(v), v.name);
-      return this.#builder.op("dequantizeLinear", [bytes, rounded, zero], {}, { name: `${node.name}_summand_${i}`, origin: [] });
+      return this.builder.op("dequantizeLinear", [bytes, rounded, zero], {}, { name: `${node.name}_summand_${i}`, origin: [] });
     });
   }
 
@@ -107,31 +78,20 @@ class Writer {
     return this.#paired.has(v);
   }
 
-  #float(node: Node): void {
-    const inputs = node.inputs.map((v) => v && this.#asFloat(v));
-    const outputs = this.#builder.ops(node.op, inputs, node.attrs, {
-      name: node.name,
-      outputNames: node.outputs.map((v) => v.name),
-      origin: node.origin,
-      outputs: node.outputs.length,
-    });
-    node.outputs.forEach((v, i) => this.#floats.set(v, must(outputs[i], "output")));
-  }
-
-  #unit(unit: Unit): void {
+  protected writeUnit(unit: Unit): void {
     const { node, activation, result } = unit;
-    const bytes = this.#plan.scaleOf.has(result);
+    const bytes = this.plan.scaleOf.has(result);
     const last = bytes ? `${result.name}_float` : result.name;
     const own = activation ? `${result.name}_before_${activation.op}` : last;
     const inputs = this.#inputs(unit);
     const options = { name: node.name, outputNames: [own], origin: node.origin };
-    let value = this.#builder.op(node.op, inputs, node.attrs, options);
+    let value = this.builder.op(node.op, inputs, node.attrs, options);
     if (activation) {
-      const rest = activation.inputs.slice(1).map((v) => v && this.#asFloat(v));
+      const rest = activation.inputs.slice(1).map((v) => v && this.asFloat(v));
       const after = { name: activation.name, outputNames: [last], origin: activation.origin };
-      value = this.#builder.op(activation.op, [value, ...rest], activation.attrs, after);
+      value = this.builder.op(activation.op, [value, ...rest], activation.attrs, after);
     }
-    this.#floats.set(result, bytes ? this.#pair(result, value, result.name) : value);
+    this.floats.set(result, bytes ? this.#pair(result, value, result.name) : value);
     if (bytes) this.#paired.add(result);
   }
 
@@ -139,24 +99,24 @@ class Writer {
     if (kind === "conv") return this.#conv(node);
     if (kind === "add") return this.#summands(node);
     const paired = new Set(operands);
-    return node.inputs.map((v) => v && (paired.has(v) ? this.#operand(v) : this.#asFloat(v)));
+    return node.inputs.map((v) => v && (paired.has(v) ? this.#operand(v) : this.asFloat(v)));
   }
 
   /** Input, weights and bias, the last two as the integers that the engine has. */
   #conv(node: Node): (Value | undefined)[] {
     const [x, weights] = [input(node, 0), input(node, 1)];
     const bias = floats(node.inputs[2]);
-    const xScale = this.#scale(x).scale;
+    const xScale = this.scale(x).scale;
     const w = must(weights.data, "weights");
     const quantized = quantizeWeights(w, bias, xScale);
     const { data, scales } = quantized;
-    const means = this.#means.get(x.name);
+    const means = this.means.get(x.name);
     const channels = scales.length;
-    const constant = this.#builder.constant.bind(this.#builder);
+    const constant = this.builder.constant.bind(this.builder);
     const vector = (list: readonly number[], name: string): Value => constant(tensor("float32", [channels], Float32Array.from(list)), name);
     const { name } = weights;
     const real = (v: Value, scale: Value, called: string, zero?: Value): Value =>
-      this.#builder.op("dequantizeLinear", [v, scale, zero], { axis: 0 }, { name: called, origin: [] });
+      this.builder.op("dequantizeLinear", [v, scale, zero], { axis: 0 }, { name: called, origin: [] });
     const unsigned = constant(
       tensor(
         "uint8",

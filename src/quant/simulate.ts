@@ -5,7 +5,7 @@
 import { makeValue, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
-import { sharedRanges, type Ranges } from "./apply.ts";
+import { sharedRanges, type Ranges } from "./ranges.ts";
 import type { Plan } from "./plan.ts";
 import { scaleFor } from "./scale.ts";
 

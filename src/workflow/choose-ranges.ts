@@ -1,5 +1,5 @@
 /** Ranges by a method, or by whichever method makes the outputs best on photos that the ranges were not taken from. */
-import { sharedRanges } from "../quant/apply.ts";
+import { sharedRanges } from "../quant/ranges.ts";
 import { CALIBRATORS, type CalibratorName } from "../quant/calibrators/index.ts";
 import type { Observations, Observed } from "../quant/observations.ts";
 import type { Plan } from "../quant/plan.ts";

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import type { RewriteFor } from "../compiler/compile.ts";
 import { isImageName } from "../data/node/source.ts";
 import type { Graph } from "../ir/graph.ts";
-import { everyRange, type Ranges } from "../quant/apply.ts";
+import { everyRange, type Ranges } from "../quant/ranges.ts";
 import { applyEconomy, economicalPlan } from "../quant/economy.ts";
 import { equalise } from "../quant/equalise.ts";
 import { foreignFormat, readForeign } from "../quant/interchange.ts";
