@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { haveCompiler } from "../runtime/testing/tiny.ts";
 import { hone, writeTiny } from "./testing/command.ts";
 
@@ -9,14 +9,14 @@ import { hone, writeTiny } from "./testing/command.ts";
 vi.mock("../workflow/difference.ts", () => ({ difference: () => ({ relativeError: 0.25, maxAbs: 0.1, cosine: 0.9 }) }));
 
 const compiler = await haveCompiler();
-const folder = mkdtempSync(join(tmpdir(), "hone-gate-"));
-vi.stubEnv("HONE_CACHE", join(folder, "cache"));
-afterAll(() => {
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true, force: true });
-});
 
 test.skipIf(!compiler)("a gate that is missed is exit code 3, with the result and the outputs that missed it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hone-gate-"));
+  vi.stubEnv("HONE_CACHE", join(folder, "cache"));
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
   writeTiny(join(folder, "tiny.onnx"));
   const args = ["compare", join(folder, "tiny.onnx"), "--against", "naive"];
   const missed = await hone([...args, "--json"]);

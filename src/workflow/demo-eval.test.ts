@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { makeImage, type Image } from "../data/image.ts";
 import { loadImage } from "../data/node/decode.ts";
 import type { Face } from "../vision/face.ts";
@@ -24,7 +24,9 @@ test("the boxes that were drawn lie in their photos", () => {
 });
 
 test("a photo is known by its content", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "hone-demo-")), "sample1.jpg");
+  const folder = mkdtempSync(join(tmpdir(), "hone-demo-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "sample1.jpg");
   writeFileSync(file, "another photo of the same name");
   expect(await marksOf(file)).toBeUndefined();
   for (const { file_name, width, height } of labels.images) {

@@ -17,6 +17,7 @@ import { HoneError, type Problem } from "../util/errors.ts";
 import { given } from "./events.ts";
 import { countMacs } from "./macs.ts";
 import { importFile, readBounded, readModelFile, type ModelFile } from "./model-file.ts";
+import { nanWeights, type NanWeight } from "./nan-weights.ts";
 import { chooseRecipe, signatureOf, type ChosenRecipe } from "./recipe.ts";
 import { bindProfile, parseProfiles, type Profile } from "./shapes.ts";
 
@@ -47,6 +48,8 @@ export interface InspectedModel extends Common {
   readonly macs: number | null;
   readonly recipe: string | null;
   readonly recipeWhy: string;
+  /** Weights that are damaged, though hone can build with them. */
+  readonly nanWeights: readonly NanWeight[];
   /** Why hone cannot build it; empty when it can. */
   readonly problems: readonly Problem[];
   readonly failure?: { readonly code: ErrorCode; readonly message: string };
@@ -90,6 +93,7 @@ export async function inspectFile(path: string, options: InspectOptions = {}): P
     macs: (graph && countMacs(graph)) ?? null,
     recipe: recipe.recipe?.name ?? null,
     recipeWhy: recipe.why,
+    nanWeights: graph ? nanWeights(graph) : [],
     problems,
     ...given("failure", failure),
   };

@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 import { recipeNamed } from "../vision/recipes.ts";
@@ -147,6 +147,7 @@ test("a contact sheet has every picture in its cell", () => {
 
 test("of several outputs none appears before all are written", async () => {
   const folder = mkdtempSync(join(tmpdir(), "hone-outputs-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, "taken"));
   const files = ["first", "taken", "last"].map((name) => ({ path: join(folder, name), bytes: name }));
   await expect(writeOutputs(files)).rejects.toMatchObject({ code: "file.unwritable" });

@@ -5,6 +5,7 @@ import { baseName } from "../../workflow/model-file.ts";
 import type { BuildTarget } from "../../index.ts";
 import { METHODS } from "../../workflow/calibrate-file.ts";
 import { int8For, type Int8 } from "../../workflow/int8.ts";
+import { nanText, nanWeights } from "../../workflow/nan-weights.ts";
 import { HoneError } from "../../util/errors.ts";
 import { choice, choices, flag, flagOrText, list, text } from "../options.ts";
 import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
@@ -113,7 +114,7 @@ function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): 
 }
 
 function buildJson(
-  { engine, build, recipe, recipeWhy, seconds, files, model }: BuiltFile,
+  { engine, build, recipe, recipeWhy, seconds, files, model, graph }: BuiltFile,
   int8: Int8 | undefined,
 ): Record<string, unknown> {
   const { compiled, fromCache, target, targetWhy, kernels } = build;
@@ -125,6 +126,7 @@ function buildJson(
     targetWhy,
     precision: int8 ? "int8" : "fp32",
     weightsBytes: compiled.weights.length,
+    nanWeights: nanWeights(graph),
     ...given("int8", int8 && int8Json(int8)),
     seconds: Number(seconds.toFixed(3)),
     fromCache,
@@ -165,6 +167,7 @@ function buildText(built: BuiltFile, p: Paint, int8: Int8 | undefined): string {
   const rows: (readonly [string, string])[] = [];
   if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
   if (int8) rows.push(...int8Rows(int8));
+  for (const weight of nanWeights(built.graph)) rows.push([p.yellow("damaged"), nanText(weight)]);
   rows.push(
     ["operations", `${nodes.before} → ${nodes.after}, ${plural(build.kernels, "distinct kernel")}`],
     ["target", `${build.target}: ${build.targetWhy}`],

@@ -1,5 +1,6 @@
 import { HoneError, type Problem } from "../../util/errors.ts";
 import { inspectFile, valueText, type InspectedEngine, type InspectedModel, type InspectedValue } from "../../workflow/inspect.ts";
+import { nanText } from "../../workflow/nan-weights.ts";
 import { list } from "../options.ts";
 import { bytesText, countText, fields, plural, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
@@ -44,6 +45,7 @@ function modelText(m: InspectedModel, p: Paint): string {
     ["parameters", countText(m.parameters)],
     ["MACs", m.macs === null ? "not known" : countText(m.macs)],
     ["recipe", `${m.recipe ?? "none"}: ${m.recipeWhy}`],
+    ...m.nanWeights.map((weight): [string, string] => [p.yellow("damaged"), nanText(weight)]),
   ]);
   if (m.problems.length === 0) return `${text}\n\n${p.green("hone reads all of it.")}`;
   return `${text}\n\n${p.yellow(plural(m.problems.length, "problem"))}:\n${problemLines(m.problems).join("\n")}`;
