@@ -89,13 +89,23 @@ export async function inspectFile(path: string, options: InspectOptions = {}): P
     sha256: model.sha256,
     format: model.format,
     ...own,
-    ...(graph ? { inputs: graph.inputs.map(valueOf), outputs: graph.outputs.map(valueOf) } : {}),
-    macs: (graph && countMacs(graph)) ?? null,
+    ...graphFacts(graph),
     recipe: recipe.recipe?.name ?? null,
     recipeWhy: recipe.why,
-    nanWeights: graph ? nanWeights(graph) : [],
     problems,
     ...given("failure", failure),
+  };
+}
+
+function graphFacts(
+  graph: Graph | undefined,
+): Pick<InspectedModel, "macs" | "nanWeights"> & Partial<Pick<InspectedModel, "inputs" | "outputs">> {
+  if (!graph) return { macs: null, nanWeights: [] };
+  return {
+    inputs: graph.inputs.map(valueOf),
+    outputs: graph.outputs.map(valueOf),
+    macs: countMacs(graph) ?? null,
+    nanWeights: nanWeights(graph),
   };
 }
 
