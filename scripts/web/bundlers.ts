@@ -3,7 +3,7 @@
  * `npm run bundlers [-- NAME...]`. The package is packed and installed into a new folder, as a user would. Needs npm's registry and a
  * Chromium, and says so where one is missing.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -14,7 +14,7 @@ import { must } from "../../src/util/errors.ts";
 import { ensureBuilt } from "../setup.mjs";
 import { ROOT, type Files } from "./bundle.ts";
 import { findChromium, launchChromium } from "./chromium.ts";
-import { servePage } from "./server.ts";
+import { headersOf, servePage } from "./server.ts";
 
 interface Bundler {
   readonly name: string;
@@ -52,19 +52,20 @@ function filesOf(folder: string): Files {
   return new Map(names.map((name) => [relative(folder, join(folder, name)), new Uint8Array(readFileSync(join(folder, name)))]));
 }
 
-/** What the page says of its run: by how many threads, and what came out. */
-async function openPage(
-  browser: Browser,
-  files: Files,
-  isolated: boolean,
-): Promise<{ readonly threads: number; readonly y: readonly number[] }> {
-  const server = await servePage(files, { isolated });
+interface PageResult {
+  /** By how many threads the page ran the engine. */
+  readonly threads: number;
+  /** What came out. */
+  readonly y: readonly number[];
+}
+
+async function openPage(browser: Browser, url: string): Promise<PageResult> {
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on("console", (message) => message.type() === "error" && !message.text().includes("404") && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
   try {
-    await page.goto(server.url);
+    await page.goto(url);
     const text = await page.waitForFunction(() => document.body.dataset["result"], undefined, { timeout: 60_000 });
     const result = JSON.parse(String(await text.jsonValue())) as { threads: number; y: number[]; error?: string };
     if (result.error !== undefined || complaints.length > 0) throw new Failed([result.error, ...complaints].join("; "));
@@ -73,7 +74,6 @@ async function openPage(
     throw new Failed([error instanceof Error ? error.message : String(error), ...complaints].join("; "));
   } finally {
     await page.close();
-    await server.close();
   }
 }
 
@@ -85,14 +85,42 @@ async function tryBundler(app: string, { name, program }: Bundler, browser: Brow
   const { version } = JSON.parse(readFileSync(join(app, "node_modules", name, "package.json"), "utf8")) as { readonly version: string };
   const files = filesOf(join(app, "dist"));
   for (const isolated of [false, true]) {
-    const { threads, y } = await openPage(browser, files, isolated);
-    if (threads !== (isolated ? THREADS : 1))
-      throw new Failed(`${threads} threads run in a page that is ${isolated ? "" : "not "}isolated`);
-    const off = y.map((v, i) => Math.abs(v - (want[i] ?? NaN))).reduce((a, b) => Math.max(a, b), y.length === want.length ? 0 : Infinity);
-    if (!(off <= 1e-4)) throw new Failed(`the page's results are off by ${off}`);
+    const server = await servePage(files, { isolated });
+    try {
+      judge(await openPage(browser, server.url), isolated, want);
+    } finally {
+      await server.close();
+    }
   }
   const scripts = [...files].filter(([path]) => path.endsWith(".js"));
   process.stdout.write(`${name} ${version}: ${scripts.map(([path]) => path).join(", ")}; one thread, and ${THREADS} in an isolated page\n`);
+}
+
+/** Throws {@link Failed}. */
+function judge({ threads, y }: PageResult, isolated: boolean, want: readonly number[]): void {
+  if (threads !== (isolated ? THREADS : 1)) throw new Failed(`${threads} threads run in a page that is ${isolated ? "" : "not "}isolated`);
+  const off = y.map((v, i) => Math.abs(v - (want[i] ?? NaN))).reduce((a, b) => Math.max(a, b), y.length === want.length ? 0 : Infinity);
+  if (!(off <= 1e-4)) throw new Failed(`the page's results are off by ${off}`);
+}
+
+/** Vite's development server, which serves the package's own files. */
+async function tryDevelopment(app: string, browser: Browser, want: readonly number[]): Promise<void> {
+  for (const isolated of [false, true]) {
+    const server = spawn(process.execPath, ["vite-dev.mjs", JSON.stringify(headersOf(isolated))], {
+      cwd: app,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    try {
+      const url = await new Promise<string>((resolve, reject) => {
+        server.stdout.once("data", (text: Buffer) => resolve(text.toString().trim()));
+        server.once("exit", (code) => reject(new Failed(`vite's server ended with ${String(code)}`)));
+      });
+      judge(await openPage(browser, url), isolated, want);
+    } finally {
+      server.stdin.end();
+    }
+  }
+  process.stdout.write(`vite, development server: one thread, and ${THREADS} in an isolated page\n`);
 }
 
 async function wanted(): Promise<readonly number[]> {
@@ -107,6 +135,7 @@ async function tryAll(app: string, bundlers: readonly Bundler[], browser: Browse
   for (const bundler of bundlers) {
     try {
       await tryBundler(app, bundler, browser, want);
+      if (bundler.name === "vite") await tryDevelopment(app, browser, want);
     } catch (error) {
       process.exitCode = 1;
       say(`${bundler.name}: ${error instanceof Error ? error.message : String(error)}`);

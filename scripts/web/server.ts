@@ -36,16 +36,18 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
+/** What a server says with every file. */
+export const headersOf = (isolated: boolean, policy: string = POLICY): Readonly<Record<string, string>> => ({
+  "content-security-policy": policy,
+  ...(isolated ? { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" } : {}),
+});
+
 export async function servePage(files: Files, { isolated = false, policy = POLICY, port = 0 }: ServerOptions = {}): Promise<PageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname.slice(1) || "index.html";
     const body = files.get(decodeURIComponent(path));
-    response.setHeader("content-security-policy", policy);
+    for (const [name, value] of Object.entries(headersOf(isolated, policy))) response.setHeader(name, value);
     response.setHeader("cache-control", "no-store");
-    if (isolated) {
-      response.setHeader("cross-origin-opener-policy", "same-origin");
-      response.setHeader("cross-origin-embedder-policy", "require-corp");
-    }
     if (body === undefined) {
       response.writeHead(404).end("not found");
       return;

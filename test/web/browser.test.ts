@@ -4,11 +4,9 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundlePage, type Files } from "../../scripts/web/bundle.ts";
 import { findChromium, launchChromium } from "../../scripts/web/chromium.ts";
-import { faceEngine, pageFiles } from "../../scripts/web/serve.ts";
 import { servePage, textFile } from "../../scripts/web/server.ts";
 import { Session } from "../../src/runtime/node/session.ts";
 import { convEngine, numbers, sharedEngine, trappingEngine } from "../../src/runtime/testing/wasm.ts";
-import { packageFile } from "../../src/workflow/detector.ts";
 import { must } from "../../src/util/errors.ts";
 import type { PageResult, Programs } from "./page.ts";
 
@@ -109,35 +107,6 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
       expect(result.threads).toBe(count);
       expect(result.results).toEqual([want, want, want]);
       expect(result.codes).toEqual(count === 1 ? [] : ["internal", "no error", "internal", "no error"]);
-    }
-  });
-
-  const sample = packageFile("@vladmandic/face-api", "demo/sample1.jpg");
-  test.skipIf(sample === undefined)("npm run web: a dropped photo shows its faces", { timeout: 120_000 }, async () => {
-    const server = await servePage(await pageFiles(await faceEngine()), { isolated: true });
-    const page = await must(browser, "browser").newPage();
-    const complaints: string[] = [];
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    // The photo is there before the engine is: it must not be lost.
-    await page.route("**/engine.hone", async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      await route.continue();
-    });
-    try {
-      await page.goto(server.url);
-      await page.setInputFiles("#file", must(sample, "sample"));
-      await page.waitForSelector("#picture:not([hidden]), #problem:not([hidden])", { timeout: 60_000 });
-      expect(await page.textContent("#problem")).toBe("");
-      expect(await page.textContent("#faces")).toBe("3");
-      expect(await page.textContent("#model-time")).toMatch(/^\d+\.\d ms$/);
-      expect(await page.isVisible("#picture")).toBe(true);
-      await page.setInputFiles("#file", { name: "not-a-photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("text") });
-      await page.waitForSelector("#problem:not([hidden])");
-      expect(await page.textContent("#problem")).toContain("no picture that the browser can read");
-      expect(complaints).toEqual([]);
-    } finally {
-      await page.close();
-      await server.close();
     }
   });
 
