@@ -69,6 +69,12 @@ export function number(flags: string, about: string, otherwise: number, rule: Nu
   return { flags, about: `${about} (default ${otherwise})`, read };
 }
 
+/** A number that may be left away. */
+export function optionalNumber(flags: string, about: string, rule: NumberRule = {}): OptionSpec<number | undefined> {
+  const { read } = number(flags, about, NaN, rule);
+  return { flags, about, read: (v) => (v === undefined ? undefined : read(v, flags)) };
+}
+
 function obeys(value: number, { min = -Infinity, max = Infinity, integer = false }: NumberRule): boolean {
   return Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value));
 }

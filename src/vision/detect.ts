@@ -1,6 +1,6 @@
 import type { Placement } from "../data/letterbox.ts";
 import type { Recipe } from "../engine/recipe.ts";
-import { nms, sortByScore, weightedNms } from "../geometry/nms.ts";
+import { nms, sortByScore, weightedNms, type Candidate } from "../geometry/nms.ts";
 import { moveBox, movePoint } from "../geometry/transform.ts";
 import { elementCount, tensor as makeTensor, type Tensor } from "../tensor/tensor.ts";
 import { HoneError } from "../util/errors.ts";
@@ -45,17 +45,7 @@ export function decodeDetections(
   options: DecodeOptions = {},
 ): Detection[] {
   const decoder = openDecoder(recipe.decoder);
-  const matched = matchOutputs(
-    recipe,
-    ownOutputs(Object.entries(outputs).map(([name, full]) => named(name, filled(full, outputs[name + FILLED])))),
-    size,
-  );
-  if (typeof matched === "string") {
-    throw new HoneError("recipe.unknown", `the model's outputs are not those of ${recipe.name}: ${matched}`, {
-      hint: "Choose another recipe with --recipe NAME|FILE.",
-    });
-  }
-  const candidates = decoder.candidates((role) => floats(role, matched.get(role)?.tensor), size, options.minScore ?? decoder.minScore);
+  const candidates = decodeCandidates(recipe, outputs, size, options.minScore ?? decoder.minScore);
   const best = sortByScore(candidates.filter(isFiniteCandidate)).slice(0, MAX_CANDIDATES);
   const merge = decoder.merge === "weighted" ? weightedNms : nms;
   const merged = merge(best, { iou: options.iou ?? decoder.iou, limit: options.limit ?? DEFAULT_LIMIT, classAware: true });
@@ -64,6 +54,38 @@ export function decodeDetections(
     const moved = points.map((p) => movePoint(placement.back, p));
     return { box: [x, y, w, h], score, classId, points: moved.map((p) => [p.x, p.y]) };
   });
+}
+
+/**
+ * What {@link decodeDetections} begins with: all candidates with a score of at least `minScore`, in pixels of the picture of `size`, in the order of
+ * the model's outputs. Throws `recipe.unknown` when the outputs are not those of the recipe.
+ */
+export function decodeCandidates(
+  recipe: Recipe,
+  outputs: Readonly<Record<string, Tensor>>,
+  size: Size,
+  minScore: number,
+): readonly Candidate[] {
+  const own = ownOutputs(Object.entries(outputs).map(([name, full]) => named(name, filled(full, outputs[name + FILLED]))));
+  const matched = matchOutputs(recipe, own, size);
+  if (typeof matched === "string") {
+    throw new HoneError("recipe.unknown", `the model's outputs are not those of ${recipe.name}: ${matched}`, {
+      hint: "Choose another recipe with --recipe NAME|FILE.",
+    });
+  }
+  return openDecoder(recipe.decoder).candidates((role) => floats(role, matched.get(role)?.tensor), size, minScore);
+}
+
+/**
+ * Reads what a model's outputs say of every place that the decoder looks at, whatever its score: as many candidates for each picture of `size`, in
+ * one order. Undefined for models that suppress by themselves, whose rows have no places.
+ */
+export function candidatesReader(
+  recipe: Recipe,
+  size: Size,
+): ((outputs: Readonly<Record<string, Tensor>>) => readonly Candidate[]) | undefined {
+  if (openDecoder(recipe.decoder).suppressed === true) return undefined;
+  return (outputs) => decodeCandidates(recipe, outputs, size, 0);
 }
 
 const named = (name: string, tensor: Tensor): { name: string; dims: readonly number[]; tensor: Tensor } => ({

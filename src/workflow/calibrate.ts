@@ -8,7 +8,7 @@ import type { CalibrationTable } from "../quant/table.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import { prepare, type BuildModelOptions, type Prepared } from "./build.ts";
 import { chooseRanges, type ChosenRanges, type Method } from "./choose-ranges.ts";
-import { Judge } from "./judge.ts";
+import { errorOf, Judge, type Verdict } from "./judge.ts";
 import { chooseFactors, measureMeans, observe, optimisedGraph } from "./observe.ts";
 import { findPhotos, holdBack, type Photos, type Split } from "./photos.ts";
 
@@ -23,11 +23,11 @@ export interface CalibrateOptions extends BuildModelOptions {
   readonly adjust?: boolean;
 }
 
-/** What was tried, with the relative squared error of the outputs on the photos that judge. */
+/** What was tried, and how far the photos that judge are from float32 with it and without. */
 export interface Trial {
   readonly what: "equalisation" | "bias correction";
-  readonly without: number;
-  readonly with: number;
+  readonly without: Verdict;
+  readonly with: Verdict;
   readonly kept: boolean;
 }
 
@@ -41,8 +41,8 @@ export interface Calibration {
   /** Whether the photos that judged are others than those that the ranges were taken from. */
   readonly apart: boolean;
   readonly trials: readonly Trial[];
-  /** The relative squared error of the int8 graph's outputs on the photos that judge. */
-  readonly error: number;
+  /** How far the int8 graph is from float32 on the photos that judge. */
+  readonly verdict: Verdict;
   readonly seconds: number;
 }
 
@@ -69,18 +69,18 @@ async function tryFactors({ graph, prepared, split, judge, options }: Work): Pro
   const pilot = split.taken.slice(0, PILOT);
   const factors = await chooseFactors(graph, pilot, prepared, options);
   if (factors.size === 0) return { value: factors };
-  const errorWith = async (own: Factors): Promise<number> => {
+  const verdictWith = async (own: Factors): Promise<Verdict> => {
     const plan = planInt8(equalise(graph, own));
     const { observations } = await observe(plan, pilot, prepared, options);
     const { ranges } = await chooseRanges("minmax", plan, observations, judge, prepared, options);
-    return judge.error(applyInt8(plan, ranges));
+    return judge.judge(applyInt8(plan, ranges));
   };
-  return kept("equalisation", factors, new Map(), await errorWith(factors), await errorWith(new Map()));
+  return kept("equalisation", factors, new Map(), await verdictWith(factors), await verdictWith(new Map()));
 }
 
-function kept<T>(what: Trial["what"], value: T, otherwise: T, errorWith: number, without: number): Adjusted<T> {
-  const better = errorWith < without;
-  return { value: better ? value : otherwise, trial: { what, with: errorWith, without, kept: better } };
+function kept<T>(what: Trial["what"], value: T, otherwise: T, having: Verdict, without: Verdict): Adjusted<T> {
+  const better = errorOf(having) < errorOf(without);
+  return { value: better ? value : otherwise, trial: { what, with: having, without, kept: better } };
 }
 
 /** Biases are corrected if that helps. */
@@ -88,12 +88,13 @@ async function tryMeans(
   { prepared, split, judge, options }: Work,
   plan: Plan,
   { ranges }: ChosenRanges,
-): Promise<Adjusted<Means> & { readonly error: number }> {
-  const without = await judge.error(applyInt8(plan, ranges));
-  if (options.adjust === false) return { value: new Map(), error: without };
+): Promise<Adjusted<Means> & { readonly verdict: Verdict }> {
+  const without = await judge.judge(applyInt8(plan, ranges));
+  if (options.adjust === false) return { value: new Map(), verdict: without };
   const means = await measureMeans(plan, split.taken, prepared, options);
-  const found = kept("bias correction", means, new Map(), await judge.error(applyInt8(plan, ranges, means)), without);
-  return { ...found, error: Math.min(without, found.trial?.with ?? Infinity) };
+  const having = await judge.judge(applyInt8(plan, ranges, means));
+  const found = kept("bias correction", means, new Map(), having, without);
+  return { ...found, verdict: found.trial?.kept === true ? having : without };
 }
 
 /** The judge, of the photos that were held back, or if none of them can be read of all. */
@@ -140,7 +141,7 @@ export async function calibrateModel(path: string, options: CalibrateOptions): P
     skipped: left,
     apart: split.apart,
     trials: [factors.trial, means.trial].flatMap((t) => t ?? []),
-    error: means.error,
+    verdict: means.verdict,
     seconds: (performance.now() - began) / 1000,
   };
 }

@@ -6,7 +6,7 @@ import type { Plan } from "../quant/plan.ts";
 import { scaleFor, type Range } from "../quant/scale.ts";
 import { scaleFeeds, simulated } from "../quant/simulate.ts";
 import type { BuildModelOptions, Prepared } from "./build.ts";
-import type { Judge } from "./judge.ts";
+import { errorOf, type Judge } from "./judge.ts";
 import { Taps } from "./taps.ts";
 
 /** A calibrator; `best`, the one of three that is best for the whole model; or `auto`, the best for each value. */
@@ -116,9 +116,9 @@ export async function chooseRanges(
   const choices = new Choices(observed);
   const taps = await Taps.open(simulated(plan), prepared, options);
   try {
-    const search = new Search(plan, choices, (ranges) => {
+    const search = new Search(plan, choices, async (ranges) => {
       const scales = scaleFeeds(plan, ranges);
-      return judge.errorOf((feeds) => taps.run({ ...feeds, ...scales }, options.signal));
+      return errorOf(await judge.judgeRuns((feeds) => taps.run({ ...feeds, ...scales }, options.signal)));
     });
     options.onEvent?.({ kind: "step", text: "trying methods" });
     await search.whole(method === "auto" ? NAMES : CAREFUL);

@@ -64,7 +64,8 @@ export async function openRunner(path: string, backend: Backend, options: BuildM
   return await honeRunner(built.engine, path, options);
 }
 
-async function honeRunner(source: string | Uint8Array, path: string, options: BuildModelOptions): Promise<Runner> {
+/** Opens an engine: a file, or bytes of what was made from `path`. Throws what opening throws. */
+export async function honeRunner(source: string | Uint8Array, path: string, options: BuildModelOptions): Promise<Runner> {
   const asked = typeof source === "string" ? options.recipe : undefined;
   const { session, recipe } = await openDetector(source, asked, options.signal, path);
   const sizes = session.manifest.profiles.flatMap((p) => inputSize(recipe, p.inputs[0] ?? []) ?? []);

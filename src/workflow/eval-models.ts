@@ -20,6 +20,8 @@ export interface EvaluateModelsRequest extends BuildModelOptions, Omit<EvaluateO
   readonly models: readonly string[];
   readonly images: string;
   readonly annotations: readonly string[];
+  /** Images that are not run, nor their objects counted. */
+  readonly leaveOut?: ((image: ImageFile) => boolean) | undefined;
   readonly format?: TextFormat | undefined;
   /** Default: hone. Each model is run on each. */
   readonly backends?: readonly Backend[];
@@ -61,7 +63,8 @@ export async function evaluateModels(
 ): Promise<ModelRun[]> {
   const { signal } = request;
   const truth = await loadGroundTruths(request.annotations, { format: request.format, images: request.images, signal });
-  const { files, missing } = await findImages(request.images, truth.set, signal);
+  const { files: all, missing } = await findImages(request.images, truth.set, signal);
+  const files = all.filter((f) => request.leaveOut?.(f) !== true);
   const runs: ModelRun[] = [];
   for (const model of request.models) {
     for (const backend of request.backends ?? ["hone"]) {

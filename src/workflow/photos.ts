@@ -13,6 +13,8 @@ import { readBounded } from "./model-file.ts";
 /** Photos in the order of their content's hash; each content once. */
 export interface Photos {
   readonly files: readonly { readonly path: string; readonly hash: string }[];
+  /** By the hash, the paths of further copies of a photo. */
+  readonly copies: ReadonlyMap<string, readonly string[]>;
   readonly skipped: readonly Problem[];
 }
 
@@ -24,6 +26,7 @@ export async function findPhotos(images: readonly string[], signal: AbortSignal 
   const lists = await Promise.all(images.map((path) => listImages(path, { recursive: true, ...given("signal", signal) })));
   const paths = lists.flat();
   const byHash = new Map<string, string>();
+  const copies = new Map<string, readonly string[]>();
   const skipped: Problem[] = [];
   for (const path of paths) {
     if (signal?.aborted === true) throw new HoneError("aborted", "calibration was aborted");
@@ -31,12 +34,13 @@ export async function findPhotos(images: readonly string[], signal: AbortSignal 
       const hash = createHash("sha256")
         .update(await readBounded(path, MAX_PHOTO_BYTES, signal))
         .digest("hex");
-      if (!byHash.has(hash)) byHash.set(hash, path);
+      if (byHash.has(hash)) copies.set(hash, [...(copies.get(hash) ?? []), path]);
+      else byHash.set(hash, path);
     } catch (error) {
       skipped.push({ message: error instanceof Error ? error.message : String(error), at: { file: path } });
     }
   }
-  return { files: [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([hash, path]) => ({ path, hash })), skipped };
+  return { files: [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([hash, path]) => ({ path, hash })), copies, skipped };
 }
 
 /** From so many photos on some are held back. */

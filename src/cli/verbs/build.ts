@@ -7,7 +7,9 @@ import { METHODS } from "../../workflow/calibrate-file.ts";
 import { int8For, type Int8 } from "../../workflow/int8.ts";
 import { nanText, nanWeights } from "../../workflow/nan-weights.ts";
 import { HoneError } from "../../util/errors.ts";
-import { choice, choices, flag, flagOrText, list, text } from "../options.ts";
+import { dropGate, int8Within, type AssignedInt8, type HalfDrop, type MaxDrop } from "../../workflow/max-drop.ts";
+import { LABELLED, labelledOf } from "../labelled.ts";
+import { choice, choices, flag, flagOrText, list, optionalNumber, text, type Values } from "../options.ts";
 import { bytesText, fields, plural, secondsText, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
 
@@ -26,6 +28,10 @@ export const build: Verb = defineVerb({
     ["build model.onnx -o model.hone --target native,wasm", "also for browsers and machines of other kinds"],
     ["build detector.onnx -o d.hone --photo-input", "an engine that takes a photo's bytes as they are"],
     ["build model.onnx --precision int8 --calib photos -o model8.hone", "int8, with ranges from photos like those it will see"],
+    [
+      "build model.onnx --precision int8 --calib photos --max-drop 0.5 --eval-images val --annotations val.json",
+      "int8 but where it costs accuracy; exit code 3 when photos that had no say in it lose more than half a point",
+    ],
     ["build model.onnx -o model.hone --emit=so --keep", "also every stage from C to the library"],
     ["build model.onnx --stop-after=constant-folding", "print the graph after a pass"],
   ],
@@ -38,6 +44,11 @@ export const build: Verb = defineVerb({
     int8: choice("--int8 <layers>", "which layers: those that are faster for it (the default) or all that can be", ["faster", "all"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
     method: choice("--method <name>", "how ranges are chosen from the photos (default: best)", METHODS),
+    maxDrop: optionalNumber("--max-drop <points>", "for int8: the most that AP and AP50 may lose, in points of a hundred", {
+      min: 0,
+      max: 100,
+    }),
+    ...LABELLED,
     photoInput: flag("--photo-input", "take photos as bytes, [1,H,W,3] in RGB: the recipe's normalisation goes into the first layer"),
     machine: text("--machine <name>", "CPU to build for, of those that `hone targets` lists (default: this one)"),
     schedule: choice("--schedule <name>", "how loops are arranged; naive is the textbook", ["auto", "naive"]),
@@ -64,7 +75,15 @@ export const build: Verb = defineVerb({
       return { json: { model, stopAfter: values.stopAfter, graph }, text: () => graph.trimEnd() };
     }
     const calib = calibrationOf(values);
+    const max = maxDropOf(values);
     let int8: Int8 | undefined;
+    let assigned: AssignedInt8 | undefined;
+    const quantise = async (from: string): Promise<Int8> => {
+      const how = { ...common, calib: from, method: values.method, layers: values.int8 };
+      if (max === undefined) return int8For(model, how);
+      assigned = await int8Within(model, how, max);
+      return assigned.int8;
+    };
     const keep = keepFolder(values.keep, values.emit !== undefined, `${stem}.stages`);
     const built = await buildFile(model, {
       ...common,
@@ -74,14 +93,49 @@ export const build: Verb = defineVerb({
       dumpFolder: `${stem}.dump`,
       ...given("keep", keep),
       precision: calib === undefined ? "fp32" : "int8",
-      rewriteBy:
-        calib === undefined
-          ? undefined
-          : async () => (int8 = await int8For(model, { ...common, calib, method: values.method, layers: values.int8 })).rewrite,
+      rewriteBy: calib === undefined ? undefined : async () => (int8 = await quantise(calib)).rewrite,
     });
-    return { json: buildJson(built, int8), text: (p) => buildText(built, p, int8) };
+    return {
+      json: { ...buildJson(built, int8), ...given("maxDrop", assigned && dropJson(assigned)) },
+      text: (p) => buildText(built, p, int8, assigned),
+      ...given("failure", assigned && dropGate(assigned, model)),
+    };
   },
 });
+
+/** The gate of int8's accuracy; undefined without one. */
+function maxDropOf(
+  values: Values<typeof LABELLED> & { readonly maxDrop: number | undefined; readonly precision: string | undefined },
+): MaxDrop | undefined {
+  const labelled = labelledOf(values);
+  if (values.maxDrop === undefined && labelled === undefined) return undefined;
+  if (values.maxDrop !== undefined && labelled !== undefined && values.precision === "int8") return { ...labelled, points: values.maxDrop };
+  throw new HoneError("usage", "--max-drop needs photos with labels, and int8", {
+    hint: "--precision int8 --calib FOLDER --max-drop 0.5 --eval-images FOLDER --annotations FILE|FOLDER",
+  });
+}
+
+const halfJson = ({ fp32, int8, drop }: HalfDrop): Record<string, unknown> => ({ fp32, int8, drop });
+
+const dropJson = ({ points, float, chosen, judged }: AssignedInt8): Record<string, unknown> => ({
+  points,
+  float,
+  chosen: halfJson(chosen),
+  judged: halfJson(judged),
+  passed: judged.drop <= points,
+});
+
+function dropRows({ points, float, chosen, judged }: AssignedInt8): (readonly [string, string])[] {
+  const half = ({ fp32, int8, drop }: HalfDrop): string =>
+    `AP ${percent(fp32.AP)} → ${percent(int8.AP)}, AP50 ${percent(fp32.AP50)} → ${percent(int8.AP50)}: ${drop.toFixed(2)} points lost`;
+  return [
+    ["at most", `${points} points, for which ${plural(float.length, "layer")} stay in float32`],
+    [`${chosen.fp32.images} photos chose`, half(chosen)],
+    [`${judged.fp32.images} others judge`, half(judged)],
+  ];
+}
+
+const percent = (share: number): string => (100 * share).toFixed(2);
 
 /** What to calibrate int8 with; undefined for fp32. */
 function calibrationOf({
@@ -161,13 +215,14 @@ export function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [s
   ];
 }
 
-function buildText(built: BuiltFile, p: Paint, int8: Int8 | undefined): string {
+function buildText(built: BuiltFile, p: Paint, int8: Int8 | undefined, assigned: AssignedInt8 | undefined): string {
   const { engine, build, recipe, recipeWhy, seconds, files } = built;
   const { nodes, programs } = build.compiled;
   const rows: (readonly [string, string])[] = [];
   if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
   if (int8) rows.push(...int8Rows(int8));
   for (const weight of nanWeights(built.graph)) rows.push([p.yellow("damaged"), nanText(weight)]);
+  if (assigned) rows.push(...dropRows(assigned));
   rows.push(
     ["operations", `${nodes.before} → ${nodes.after}, ${plural(build.kernels, "distinct kernel")}`],
     ["target", `${build.target}: ${build.targetWhy}`],

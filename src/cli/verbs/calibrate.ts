@@ -3,7 +3,7 @@ import { choice, list, text } from "../options.ts";
 import { fields, plural, secondsText, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
 import { HoneError } from "../../util/errors.ts";
-import { decibels } from "../../workflow/judge.ts";
+import { decibels, errorOf, type Verdict } from "../../workflow/judge.ts";
 import { baseName } from "../../workflow/model-file.ts";
 
 export const calibrate: Verb = defineVerb({
@@ -41,7 +41,7 @@ export const calibrate: Verb = defineVerb({
 });
 
 function json({ path, calibration }: CalibratedFile): Record<string, unknown> {
-  const { table, photos, skipped, seconds, apart, trials, error } = calibration;
+  const { table, photos, skipped, seconds, apart, trials, verdict } = calibration;
   return {
     table: path,
     model: table.model,
@@ -52,9 +52,10 @@ function json({ path, calibration }: CalibratedFile): Record<string, unknown> {
     judgedApart: apart,
     skipped: skipped.map((s) => ({ file: s.at?.file ?? null, why: s.message })),
     values: table.ranges.size,
-    trials,
-    error,
-    sqnr: finite(decibels(error)),
+    trials: trials.map((t) => ({ what: t.what, with: errorOf(t.with), without: errorOf(t.without), kept: t.kept })),
+    judgedBy: verdict.moved === undefined ? "outputs" : "detections",
+    error: errorOf(verdict),
+    sqnr: finite(decibels(verdict.outputs)),
     seconds: Number(seconds.toFixed(3)),
   };
 }
@@ -69,10 +70,12 @@ function tally(chosen: ReadonlyMap<string, string> | undefined): Record<string, 
   return counts;
 }
 
-const db = (error: number): string => `${decibels(error).toFixed(1)} dB`;
+/** Of detectors by how much what they find moves, else by the outputs' signal to noise. */
+const distance = ({ outputs, moved }: Verdict): string =>
+  moved === undefined ? `outputs ${decibels(outputs).toFixed(1)} dB` : `detections move by ${(100 * moved).toFixed(2)}%`;
 
 function calibrateText({ path, calibration }: CalibratedFile, p: Paint): string {
-  const { table, photos, skipped, seconds, apart, trials, error } = calibration;
+  const { table, photos, skipped, seconds, apart, trials, verdict } = calibration;
   const left = skipped.map((s) => `\n${p.dim(`skipped ${s.at?.file ?? ""}: ${s.message}`)}`);
   const chosen = Object.entries(tally(table.chosen)).map(([by, n]) => `${by} for ${n}`);
   const heldBack = table.heldBack?.length ?? 0;
@@ -82,8 +85,8 @@ function calibrateText({ path, calibration }: CalibratedFile, p: Paint): string 
     ["method", `${table.method}${chosen.length > 0 ? `: ${chosen.join(", ")}` : ""}`],
     ["photos", `${photos}${skipped.length > 0 ? `, ${skipped.length} skipped` : ""}${judges}`],
     ["ranges", plural(table.ranges.size, "value")],
-    ...trials.map((t) => [t.what, `${t.kept ? "kept" : "left out"}: outputs ${db(t.with)} with it, ${db(t.without)} without`] as const),
-    ["outputs", `${db(error)} above their rounding`],
+    ...trials.map((t) => [t.what, `${t.kept ? "kept" : "left out"}: ${distance(t.with)} with it, ${distance(t.without)} without`] as const),
+    ["int8", `${distance(verdict)}${verdict.moved === undefined ? "" : `; outputs ${decibels(verdict.outputs).toFixed(1)} dB`}`],
     ["took", secondsText(seconds)],
   ];
   return `${fields(p, rows)}${left.join("")}`;

@@ -19,6 +19,8 @@ export interface Decoder {
   readonly iou: number;
   /** Whether overlapping boxes are dropped or averaged. */
   readonly merge: "greedy" | "weighted";
+  /** The model has dropped what overlaps already: its rows are in the order of scores. */
+  readonly suppressed?: true;
   /** Rows that each output must have for a picture of this size, by role. */
   rows(size: Size): Record<string, number>;
   /** The axis that counts them; 1 when absent. */

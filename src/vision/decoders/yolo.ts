@@ -75,6 +75,7 @@ export function finished(rule: DecoderRule): Decoder {
     minScore,
     iou: 1,
     merge: "greedy",
+    suppressed: true,
     rows: () => ({}),
     candidates(output, _size, threshold) {
       const rows = output("rows");
