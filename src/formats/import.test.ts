@@ -11,6 +11,10 @@ import { HoneError } from "../util/errors.ts";
 import { importModel, type InputShapes } from "./index.ts";
 import type { OnnxNode } from "./onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo, writeOnnx } from "./onnx/write.ts";
+import type { TfliteTensor } from "./tflite/ast.ts";
+import { importTflite } from "./tflite/import.ts";
+import { readTflite } from "./tflite/read.ts";
+import { tfliteTypeName } from "./tflite/types.ts";
 
 const file = "test.onnx";
 const f32 = (dims: readonly number[], list: readonly number[]): Tensor => tensor("float32", dims, Float32Array.from(list));
@@ -237,6 +241,7 @@ test("node names that repeat become unique, and a constant can be an output", ()
   expect(graph.nodes.map((n) => n.name)).toEqual(["n", "n#2", "y"]);
 });
 
+const INT16 = 7;
 const shared = join(import.meta.dirname, "../../../shared/models");
 const mediapipe = join(import.meta.dirname, "../../node_modules/@mediapipe/face_detection");
 const EXPECTED = [
@@ -267,9 +272,17 @@ describe.skipIf(!existsSync(shared))("the trained models (need ../shared/models)
     expect(importModel(bytes, { file }).inputs.map((v) => shapeText(v.shape))).toEqual(["[batch,3,height,width]"]);
   });
 
-  test("a quantised TFLite model is refused once, with a hint", () => {
-    const error = failure(() => importModel(readFileSync(join(shared, "mlperf-tiny/vww_96_int8.tflite")), { file }));
-    expect([error.code, error.describe()]).toEqual(["model.unsupported", expect.stringMatching(/quantised[\s\S]*float32 and float16/)]);
+  test("a TFLite model of int8 imports as integers, and one of int16 is refused once, with a hint", () => {
+    const bytes = readFileSync(join(shared, "mlperf-tiny/vww_96_int8.tflite"));
+    const graph = importModel(bytes, { file });
+    verifyGraph(graph);
+    expect([...graph.inputs, ...graph.outputs].map((v) => v.dtype)).toEqual(["int8", "int8"]);
+    expect(graph.nodes.flatMap((n) => n.outputs).filter((v) => v.dtype === "float32")).toEqual([]);
+    const model = readTflite(bytes, { file });
+    const wider = (t: TfliteTensor): TfliteTensor => (tfliteTypeName(t.type) === "INT8" ? { ...t, type: INT16 } : t);
+    const subgraphs = model.subgraphs.map((g) => ({ ...g, tensors: g.tensors.map(wider) }));
+    const error = failure(() => importTflite({ ...model, subgraphs }, { file }));
+    expect([error.code, error.describe()]).toEqual(["model.unsupported", expect.stringMatching(/INT16[\s\S]*int8 and uint8/)]);
   });
 });
 

@@ -59,7 +59,7 @@ export function windowIndex(o: readonly Expr[], k: readonly Expr[], w: Window): 
 /** Whether no window reaches outside the input. */
 const needsPadding = (w: Window): boolean => w.pads.some((p) => p !== 0);
 
-function convChannels(x: Operand, w: Operand, group: number, oc: Expr, ic: Expr): Expr {
+export function convChannels(x: Operand, w: Operand, group: number, oc: Expr, ic: Expr): Expr {
   const perGroup = w.dims[1] ?? 1;
   const outputs = (w.dims[0] ?? 1) / group;
   if (group === 1) return ic;
@@ -171,7 +171,7 @@ export const maxPool: Op = defineOp({
 });
 
 /** How many positions of the window lie inside [low, size + high) along one axis. */
-function validCount(o: Expr, axis: number, kernel: number, size: number, w: Window, include: boolean, rank: number): Expr {
+export function validCount(o: Expr, axis: number, kernel: number, size: number, w: Window, include: boolean, rank: number): Expr {
   const begin = w.pads[axis] ?? 0;
   const dilation = w.dilations[axis] ?? 1;
   const start = subIndex(mulIndex(o, int(w.strides[axis] ?? 1)), int(begin));

@@ -12,6 +12,7 @@ import * as deformConv from "./deform-conv.ts";
 import * as det from "./det.ts";
 import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
+import * as fixedPoint from "./fixed-point.ts";
 import * as gemm from "./gemm.ts";
 import * as histogram from "./histogram.ts";
 import * as narrow from "./narrow.ts";
@@ -51,6 +52,7 @@ const families: readonly object[] = [
   einsum,
   quantize,
   integer,
+  fixedPoint,
   sample,
   narrow,
   scatter,

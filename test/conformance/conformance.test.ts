@@ -16,6 +16,7 @@ import { CONTROL_CASES } from "./cases/control.ts";
 import { CONV_CASES } from "./cases/conv.ts";
 import { ELEMENT_CASES } from "./cases/elements.ts";
 import { ELEMENTWISE_CASES } from "./cases/elementwise.ts";
+import { FIXED_POINT_CASES } from "./cases/fixed-point.ts";
 import { HISTOGRAM_CASES } from "./cases/histogram.ts";
 import { NARROW_CASES } from "./cases/narrow.ts";
 import { SERIAL_CASES } from "./cases/serial.ts";
@@ -36,6 +37,7 @@ const LIST: readonly OpCase[] = [
   ...NARROW_CASES,
   ...SERIAL_CASES,
   ...HISTOGRAM_CASES,
+  ...FIXED_POINT_CASES,
 ];
 const CASES = LIST.map(makeCase);
 

@@ -64,9 +64,13 @@ export class Maker {
     return this.#builder.input(name, data.type, dims);
   }
 
-  /** A constant. */
+  /** A random constant. */
   w(dims: readonly number[], options: DataOptions = {}): Value {
     return this.#builder.constant(randomTensor(this.#random, dims, options), `w${this.#count++}`);
+  }
+
+  constant(data: Tensor): Value {
+    return this.#builder.constant(data, `c${this.#count++}`);
   }
 
   /** A constant vector of 64-bit integers. */

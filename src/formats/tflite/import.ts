@@ -1,8 +1,8 @@
-import type { Graph, Value } from "../../ir/graph.ts";
+import type { Attrs, Graph, Value } from "../../ir/graph.ts";
 import type { Shape } from "../../tensor/dim.ts";
 import { fromFloat16 } from "../../tensor/half.ts";
 import { tensor, type Tensor } from "../../tensor/tensor.ts";
-import { HoneError } from "../../util/errors.ts";
+import { HoneError, must } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
 import { bindShape } from "../../tensor/dim.ts";
@@ -10,6 +10,8 @@ import { solveSymbols, type InputShapes } from "../../tensor/solve.ts";
 import type { TfliteModel, TfliteOperator, TfliteSubgraph, TfliteTensor } from "./ast.ts";
 import { findMapper } from "./map/index.ts";
 import { OperatorView } from "./map/node.ts";
+import { findQuantizedMapper } from "./quantized/index.ts";
+import { quantizationOf, QuantizedView, type Quantization } from "./quantized/view.ts";
 import { tfliteConstant } from "./tensor.ts";
 import { tfliteDType, tfliteTypeName } from "./types.ts";
 
@@ -21,7 +23,8 @@ export interface ImportOptions {
 
 /**
  * Builds hone's graph of a TFLite model's first subgraph. Values keep TFLite's order of axes (channels last); float16 weights become float32.
- * Throws one error with all problems: `model.unsupported` for operators, types, quantised and sparse models.
+ * Tensors of int8 and uint8 with a scale are bytes between inputs and outputs, computed by TFLite's own integer arithmetic.
+ * Throws one error with all problems: `model.unsupported` for operators, types and sparse models.
  */
 export function importTflite(model: TfliteModel, options: ImportOptions): Graph {
   const { file } = options;
@@ -37,17 +40,18 @@ export function importTflite(model: TfliteModel, options: ImportOptions): Graph 
   return importer.builder.finish();
 }
 
-const QUANTIZED_TYPES = new Set(["INT8", "UINT8", "INT16", "INT4"]);
+/** Quantised types that hone has no arithmetic for. */
+const REFUSED_TYPES = new Set(["INT16", "INT4"]);
 
 /** Said once for the whole model: every operator would say it again. */
 function refuseQuantized(subgraph: TfliteSubgraph, file: string): void {
-  const quantized = subgraph.tensors.filter((t) => (t.quantization?.scale.length ?? 0) > 0 && QUANTIZED_TYPES.has(tfliteTypeName(t.type)));
+  const quantized = subgraph.tensors.filter((t) => (t.quantization?.scale.length ?? 0) > 0 && REFUSED_TYPES.has(tfliteTypeName(t.type)));
   const [first] = quantized;
   if (first === undefined) return;
   const message = `the model is quantised: ${quantized.length} of its ${subgraph.tensors.length} tensors are ${tfliteTypeName(first.type)} with a scale`;
   throw new HoneError("model.unsupported", message, {
     at: { file, node: first.name },
-    hint: "hone reads TFLite models in float32 and float16 at present: give it the model before quantisation.",
+    hint: "hone reads TFLite models in float32, float16, int8 and uint8: give it the model before quantisation.",
   });
 }
 
@@ -79,14 +83,15 @@ class SubgraphImporter {
         const { type } = this.#tensor(index);
         const dtype = tfliteDType(type);
         if (dtype === undefined) throw new HoneError("model.unsupported", `the input "${name}" has the type ${tfliteTypeName(type)}`);
-        return this.builder.input(name, dtype, bindShape(shape, bindings));
+        const value = this.builder.input(name, dtype, bindShape(shape, bindings));
+        return this.#quantization(index)?.signed === true ? this.#shifted(value, `${name}.bytes`, "uint8") : value;
       });
       this.#values.set(index, value);
     }
   }
 
   add(operator: TfliteOperator): void {
-    const names = operator.outputs.map((i) => this.#name(i));
+    const names = operator.outputs.map((i) => (this.#isSignedOutput(i) ? `${this.#name(i)}.bytes` : this.#name(i)));
     const outputs = this.#problems.attempt({ node: names[0] ?? operator.op, op: operator.customCode || operator.op }, () =>
       this.#map(operator, names),
     );
@@ -97,14 +102,15 @@ class SubgraphImporter {
     for (const index of this.#subgraph.outputs) {
       this.#problems.attempt({}, () => {
         const value = this.#value(index);
-        if (value !== undefined) this.builder.output(value, this.#name(index));
+        const signed = value !== undefined && this.#quantization(index)?.signed === true && value.dtype === "uint8";
+        if (signed) this.builder.output(this.#shifted(value, this.#name(index), "int8"), this.#name(index));
+        else if (value !== undefined) this.builder.output(value, this.#name(index));
       });
     }
   }
 
   #map(operator: TfliteOperator, names: readonly string[]): readonly Value[] | undefined {
-    const mapper = findMapper(operator.op);
-    if (mapper === undefined) throw unknownOperator(operator);
+    const make = this.#mapper(operator, names);
     if (operator.op === "DEQUANTIZE") {
       const widened = this.#widened(operator, names);
       if (widened !== undefined) return [widened];
@@ -112,12 +118,48 @@ class SubgraphImporter {
     const inputs = operator.inputs.map((i) => (i === -1 ? undefined : this.#value(i)));
     if (inputs.some((value, i) => value === undefined && operator.inputs[i] !== -1)) return undefined;
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
-    const made = mapper(new OperatorView(operator, inputs, names, this.builder));
+    const made = make(inputs);
     const outputs = "dtype" in made ? [made] : made;
     if (outputs.length !== operator.outputs.length) {
       throw new HoneError("model.unsupported", `${operator.op} with ${operator.outputs.length} outputs: hone knows ${outputs.length}`);
     }
     return outputs;
+  }
+
+  /** How an operator is read: on bytes where any of its tensors has a scale. */
+  #mapper(operator: TfliteOperator, names: readonly string[]): (inputs: readonly (Value | undefined)[]) => Value | readonly Value[] {
+    const isQuantized = [...operator.inputs, ...operator.outputs].some((i) => this.#quantization(i) !== undefined);
+    if (!isQuantized) {
+      const mapper = findMapper(operator.op);
+      if (mapper === undefined) throw unknownOperator(operator, false);
+      return (inputs) => mapper(new OperatorView(operator, inputs, names, this.builder));
+    }
+    const mapper = findQuantizedMapper(operator.op);
+    if (mapper === undefined) throw unknownOperator(operator, true);
+    return (inputs) => mapper(this.#quantizedView(operator, inputs, names));
+  }
+
+  #quantizedView(operator: TfliteOperator, inputs: readonly (Value | undefined)[], names: readonly string[]): QuantizedView {
+    const of = (list: readonly number[]): (Quantization | undefined)[] => list.map((i) => this.#quantization(i));
+    return new QuantizedView([operator, inputs, names, this.builder], of(operator.inputs), of(operator.outputs));
+  }
+
+  #quantization(index: number): Quantization | undefined {
+    return index === -1 ? undefined : quantizationOf(this.#tensor(index));
+  }
+
+  /** Whether a tensor leaves the graph as int8, which is made of its bytes. */
+  #isSignedOutput(index: number): boolean {
+    return this.#subgraph.outputs.includes(index) && this.#quantization(index)?.signed === true;
+  }
+
+  /** int8 as bytes, which are those plus 128, or back. */
+  #shifted(x: Value, name: string, to: "int8" | "uint8"): Value {
+    const step = (op: string, inputs: readonly Value[], attrs: Attrs, called: string): Value =>
+      must(this.builder.ops(op, inputs, attrs, { name: called, outputNames: [called], origin: [] })[0], "a value");
+    const flip = (v: Value, called: string): Value =>
+      step("bitwiseXor", [v, this.builder.constant(tensor("uint8", [1], Uint8Array.of(128)), `${name}.sign`)], {}, called);
+    return to === "uint8" ? flip(step("cast", [x], { to }, `${name}.raw`), name) : step("cast", [flip(x, `${name}.flipped`)], { to }, name);
   }
 
   /** A float16 constant in float32. */
@@ -158,7 +200,9 @@ class SubgraphImporter {
 
 const SPARSE_HINT = "Give hone the dense model: makers of sparse TFLite files publish a dense one beside it.";
 
-function unknownOperator({ op, customCode }: TfliteOperator): HoneError {
+function unknownOperator({ op, customCode }: TfliteOperator, quantized: boolean): HoneError {
+  if (quantized && findMapper(op) !== undefined)
+    return new HoneError("model.unsupported", `hone does not read the operator ${op} on quantised tensors`);
   if (op === "CUSTOM") return new HoneError("model.unsupported", `hone does not read the custom operator ${customCode}`);
   return new HoneError("model.unsupported", `hone does not read the operator ${op}`, op === "DENSIFY" ? { hint: SPARSE_HINT } : {});
 }

@@ -153,7 +153,7 @@ function direct(k: Kernel, n: Expr, oh: Expr): Source | undefined {
 
 function loops(k: Kernel): readonly Stmt[] {
   const { l, g, match } = k;
-  const { blocks, pixels } = int8Tile(l.machine, Math.ceil(g.channels / g.lanes));
+  const { blocks, pixels } = int8Tile(l.machine, g);
   const [n, oh, r] = [indexVar(`${l.prefix}n`), indexVar(`${l.prefix}oh`), indexVar(`${l.prefix}row`)];
   // Threads share the rows of the result, and each stages those of the input that it needs.
   const mine = l.share(g.rows);
@@ -216,8 +216,7 @@ export const int8Conv: Schedule = {
     const g = int8Geometry(l, match);
     const fits = layout.kind === "blocked" ? layout.block === l.machine.lanes : g.inputChannels <= FEW_CHANNELS;
     if (!fits || g.inner % g.group !== 0) return undefined;
-    const packed = packInt8(w, g.lanes, g.inner, g.group);
-    const weights = l.pack("weights", { type: "int8", dims: [packed.length], data: packed });
+    const weights = l.pack("weights", packInt8(w, g.lanes, g.inner, g.group));
     return loops({ l, g, match, weights, start: startOf(l, g, match) });
   },
 };

@@ -8,12 +8,17 @@ import { depthwiseTile, tapOf } from "../conv-depthwise.ts";
 import { geometryOf, type Geometry } from "../conv-geometry.ts";
 import { tileLoops } from "../conv-tile.ts";
 import type { Schedule } from "../lowering.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { writesBlocks } from "./conv.ts";
 import { matchInt8Conv } from "./match.ts";
 import { packInt8 } from "./pack.ts";
 
 /** Taps up to which Σ |x - zero|·|w| < 2^24. */
-const EXACT_TAPS = Math.floor((2 ** 24 - 1) / (255 * 128));
+function exactTaps(w: Tensor): number {
+  let most = 1;
+  for (const v of w.data) most = Math.max(most, Math.abs(Number(v)));
+  return Math.floor((2 ** 24 - 1) / (255 * most));
+}
 
 /** As many pixels as leave room for their accumulators, the inputs they share, the weights of one row and the zero point. */
 function pixelsOf(machine: Machine, g: Geometry): number {
@@ -31,9 +36,8 @@ export const int8Depthwise: Schedule = {
     const { layout } = l.place(match.conv.x);
     const g = geometryOf(l, match.conv);
     const taps = g.kernelRows * g.kernelColumns;
-    if (layout.kind !== "blocked" || layout.block !== l.machine.lanes || taps > EXACT_TAPS) return undefined;
-    const packed = packInt8(w, g.lanes, 1, 1);
-    const buffer = l.pack("weights", { type: "int8", dims: [packed.length], data: packed });
+    if (layout.kind !== "blocked" || layout.block !== l.machine.lanes || taps > exactTaps(w)) return undefined;
+    const buffer = l.pack("weights", packInt8(w, g.lanes, 1, 1));
     const zero = broadcast(cast(load(l.place(match.xZero).buffer, int(0)), "int32"), g.lanes);
     return tileLoops(l, g, { blocks: 1, pixels: pixelsOf(l.machine, g) }, (c) =>
       depthwiseTile(c, {

@@ -4,8 +4,8 @@ import { geometryOf, type Geometry } from "../conv-geometry.ts";
 import type { Lowering } from "../lowering.ts";
 import type { Int8Match } from "./match.ts";
 
-/** Input channels of one dot product: two of int16, or four bytes where the machine multiplies u8 with s8. */
-export const groupOf = (machine: Machine): 2 | 4 => (machine.dot4 === true ? 4 : 2);
+/** Input channels of one dot product: two of int16, or four bytes where the machine multiplies u8 with s8 and the weights are bytes. */
+const groupOf = (machine: Machine, { conv }: Int8Match): 2 | 4 => (machine.dot4 === true && conv.w.dtype === "int8" ? 4 : 2);
 
 export interface Int8Geometry extends Geometry {
   readonly group: 2 | 4;
@@ -19,9 +19,10 @@ export interface Int8Geometry extends Geometry {
   readonly stagedRows: number;
 }
 
-export function int8Geometry(l: Lowering, { conv }: Int8Match): Int8Geometry {
+export function int8Geometry(l: Lowering, match: Int8Match): Int8Geometry {
+  const { conv } = match;
   const g = geometryOf(l, conv);
-  const group = groupOf(l.machine);
+  const group = groupOf(l.machine, match);
   const { layout } = l.place(conv.x);
   const inner = layout.kind === "blocked" ? layout.block : Math.ceil(g.inputChannels / group) * group;
   const reach = (outputs: number, kernel: number, axis: 0 | 1): number =>
@@ -37,8 +38,8 @@ export function int8Geometry(l: Lowering, { conv }: Int8Match): Int8Geometry {
 }
 
 /** Output channel blocks and pixels of a register tile: accumulators, weights, one input and one product must fit. */
-export function int8Tile(machine: Machine, channelBlocks: number): { readonly blocks: number; readonly pixels: number } {
-  const blocks = Math.min(2, channelBlocks);
-  const spare = blocks + (machine.dot4 === true ? 1 : 2);
+export function int8Tile(machine: Machine, g: Int8Geometry): { readonly blocks: number; readonly pixels: number } {
+  const blocks = Math.min(2, Math.ceil(g.channels / g.lanes));
+  const spare = blocks + (g.group === 4 ? 1 : 2);
   return { blocks, pixels: Math.min(Math.floor((machine.registers - spare) / blocks), machine.registers > 16 ? 7 : 12) };
 }

@@ -22,11 +22,12 @@ function terms(body: Expr, reads: readonly Access[]): readonly [Access, Access, 
   if (body.kind !== "binary" || body.op !== "mul" || body.a.kind !== "binary" || body.a.op !== "sub") return undefined;
   const [x, zero, w] = [body.a.a, body.a.b, body.b].map((e) => widened(e, reads));
   if (!x || !zero || !w) return undefined;
-  const typed = x.operand.dtype === "uint8" && zero.operand.dtype === "uint8" && w.operand.dtype === "int8";
+  const { dtype } = w.operand;
+  const typed = x.operand.dtype === "uint8" && zero.operand.dtype === "uint8" && (dtype === "int8" || dtype === "int16");
   return typed ? [x, zero, w] : undefined;
 }
 
-/** Σ (x - zero) · w with x uint8, w int8, summed in int32. */
+/** Σ (x - zero) · w with x uint8, w int8 or int16, summed in int32. */
 export function matchInt8Conv(nest: Nest): Int8Match | undefined {
   const { reduction } = nest;
   const extents = reduction?.extents ?? [];

@@ -1,15 +1,16 @@
-/** Rearranges constant int8 weights at compile time. */
-import type { Tensor } from "../../tensor/tensor.ts";
+/** Rearranges constant int8 or int16 weights at compile time. */
+import { zeros, type Tensor } from "../../tensor/tensor.ts";
 
 /**
  * [O, I, KH, KW] to [O/block][I/inner][KH][KW][inner/group][block][group], zero where channels are missing: the `group` input
  * channels that one dot product takes lie together.
  */
-export function packInt8(w: Tensor, block: number, inner: number, group: number): Int8Array<ArrayBuffer> {
+export function packInt8(w: Tensor, block: number, inner: number, group: number): Tensor {
   const [o = 1, i = 1, kh = 1, kw = 1] = w.dims;
   const [blocks, runs, taps] = [Math.ceil(o / block), Math.ceil(i / inner), kh * kw];
-  const data = new Int8Array(blocks * runs * taps * inner * block);
-  const source = w.data as Int8Array;
+  const packed = zeros(w.type, [blocks * runs * taps * inner * block]);
+  const data = packed.data as Int8Array | Int16Array;
+  const source = w.data as Int8Array | Int16Array;
   for (let oc = 0; oc < o; oc++) {
     for (let ic = 0; ic < i; ic++) {
       const within = ic % inner;
@@ -18,7 +19,7 @@ export function packInt8(w: Tensor, block: number, inner: number, group: number)
       for (let k = 0; k < taps; k++) data[(run + k) * inner * block + lane] = source[(oc * i + ic) * taps + k] ?? 0;
     }
   }
-  return data;
+  return packed;
 }
 
 /** Σ w over everything but the output channel. */

@@ -21,13 +21,26 @@ export class OperatorView {
   /** Names for the outputs, unique in the graph; the first is also the node's. */
   readonly outputNames: readonly string[];
   readonly #builder: ImportBuilder;
-  #steps = 0;
+  /** Shared by the views of one operator: numbers what is made on the way. */
+  readonly #made: { count: number };
 
-  constructor(operator: TfliteOperator, inputs: readonly (Value | undefined)[], outputNames: readonly string[], builder: ImportBuilder) {
+  constructor(
+    operator: TfliteOperator,
+    inputs: readonly (Value | undefined)[],
+    outputNames: readonly string[],
+    builder: ImportBuilder,
+    made: { count: number } = { count: 0 },
+  ) {
     this.operator = operator;
     this.inputs = inputs;
     this.outputNames = outputNames;
     this.#builder = builder;
+    this.#made = made;
+  }
+
+  /** The same operator with other inputs. */
+  with(inputs: readonly (Value | undefined)[]): OperatorView {
+    return new OperatorView(this.operator, inputs, this.outputNames, this.#builder, this.#made);
   }
 
   get name(): string {
@@ -76,7 +89,7 @@ export class OperatorView {
   }
 
   constant(data: Tensor): Value {
-    return this.#builder.constant(data, `${this.name}.const${this.#steps++}`);
+    return this.#builder.constant(data, `${this.name}.const${this.#made.count++}`);
   }
 
   /** A scalar of a value's own dtype, to calculate with it. */
@@ -97,7 +110,7 @@ export class OperatorView {
 
   /** A node on the way to the one that is emitted last. */
   step(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs = {}): Value {
-    const name = `${this.name}.${op}${this.#steps++}`;
+    const name = `${this.name}.${op}${this.#made.count++}`;
     return this.#one(op, inputs, attrs, name, [name]);
   }
 
@@ -107,7 +120,7 @@ export class OperatorView {
 
   /** As `step`, with several outputs. */
   stepAll(op: string, inputs: readonly (Value | undefined)[], attrs: Attrs, outputs: number): readonly Value[] {
-    const name = `${this.name}.${op}${this.#steps++}`;
+    const name = `${this.name}.${op}${this.#made.count++}`;
     const outputNames = Array.from({ length: outputs }, (_, i) => `${name}:${i}`);
     return this.#builder.ops(op, inputs, attrs, { name, outputNames, origin: [this.name], outputs });
   }

@@ -3,16 +3,24 @@ import { viewOf, elementCount, stridesOf, tensor, type Tensor } from "../../../t
 import { byteSize } from "../../../tensor/dtype.ts";
 import { HoneError } from "../../../util/errors.ts";
 import { samePads, type Sliding } from "../../padding.ts";
+import type { Conv2DOptions } from "../options.ts";
 import type { Mapper, OperatorView } from "./node.ts";
 
 const VALID = 1;
 
 /** Pads of a window over an NHWC value. */
-function padsOf(x: Value, padding: number, sliding: Sliding): readonly number[] {
+export function padsOf(x: Value, padding: number, sliding: Sliding): readonly number[] {
   const bad = [...sliding.kernel, ...sliding.strides, ...sliding.dilations].find((v) => v < 1);
   if (bad !== undefined) throw new HoneError("model.damaged", `a window's size, stride or dilation is ${bad}`);
   return padding === VALID ? [0, 0, 0, 0] : samePads(x.shape.slice(1, 3), sliding);
 }
+
+/** The window of a convolution with weights [_, height, width, _]. */
+export const slidingOf = (n: OperatorView, w: Value, o: Conv2DOptions): Sliding => ({
+  kernel: [n.size(w, 1), n.size(w, 2)],
+  strides: [o.strideH, o.strideW],
+  dilations: [o.dilationH, o.dilationW],
+});
 
 /** Weights in another order of axes: at once when they are constant. */
 function reordered(n: OperatorView, w: Value, perm: readonly number[]): Value {
@@ -41,7 +49,7 @@ export function transposed(t: Tensor, perm: readonly number[]): Tensor {
   return tensor(t.type, dims, data);
 }
 
-function groups(n: OperatorView, x: Value, w: Value): number {
+export function groups(n: OperatorView, x: Value, w: Value): number {
   const group = n.size(x, 3) / n.size(w, 3);
   if (!Number.isInteger(group) || group < 1)
     throw new HoneError("model.damaged", `${n.size(x, 3)} channels for filters over ${n.size(w, 3)}`);
@@ -52,7 +60,7 @@ function groups(n: OperatorView, x: Value, w: Value): number {
 const conv2d: Mapper = (n) => {
   const o = n.options("Conv2DOptions");
   const [x, w] = [n.input(0), n.input(1)];
-  const sliding = { kernel: [n.size(w, 1), n.size(w, 2)], strides: [o.strideH, o.strideW], dilations: [o.dilationH, o.dilationW] };
+  const sliding = slidingOf(n, w, o);
   const { strides, dilations } = sliding;
   const attrs = { strides, dilations, pads: padsOf(x, o.padding, sliding), group: groups(n, x, w) };
   const y = n.step("conv", [n.channelsFirst(x), reordered(n, w, [0, 3, 1, 2]), n.inputs[2]], attrs);
@@ -63,7 +71,7 @@ const conv2d: Mapper = (n) => {
 const depthwiseConv2d: Mapper = (n) => {
   const o = n.options("DepthwiseConv2DOptions");
   const [x, w] = [n.input(0), n.input(1)];
-  const sliding = { kernel: [n.size(w, 1), n.size(w, 2)], strides: [o.strideH, o.strideW], dilations: [o.dilationH, o.dilationW] };
+  const sliding = slidingOf(n, w, o);
   const { strides, dilations } = sliding;
   const attrs = { strides, dilations, pads: padsOf(x, o.padding, sliding), group: n.size(x, 3) };
   const y = n.step("conv", [n.channelsFirst(x), reordered(n, w, [3, 0, 1, 2]), n.inputs[2]], attrs);
