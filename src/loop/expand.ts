@@ -85,16 +85,20 @@ export function elementOf(
   return [letMutable(acc, cast(broadcast(reduction.init, lanes), kept)), ...loops, ...emit(result)];
 }
 
-/** Loops over the result in the order of its memory; `body` gets the logical index. Padding of a blocked result is not visited. */
+/** Statements for one element, by its logical index. */
+type ElementBody = (p: readonly Expr[]) => readonly Stmt[];
+
+/** Loops over the result in the order of its memory. For padding of a blocked result there is `padding`, whose index lies outside. */
 export function loopsOver(
   dims: readonly number[],
   layout: Layout,
   prefix: string,
-  body: (p: readonly Expr[]) => readonly Stmt[],
+  body: ElementBody,
+  padding: ElementBody = () => [],
 ): readonly Stmt[] {
   const physical = physicalDims(dims, layout);
   const vars: readonly Var[] = physical.map((_, i) => indexVar(`${prefix}${i}`));
-  const inner = layout.kind === "plain" ? body(vars) : blockedBody(dims, layout.block, vars, body);
+  const inner = layout.kind === "plain" ? body(vars) : blockedBody(dims, layout.block, vars, body, padding);
   return vars.reduceRight<readonly Stmt[]>((stmts, v, i) => [forLoop(v, physical[i] ?? 1, stmts)], inner);
 }
 
@@ -102,22 +106,29 @@ function blockedBody(
   dims: readonly number[],
   block: number,
   vars: readonly Var[],
-  body: (p: readonly Expr[]) => readonly Stmt[],
+  body: ElementBody,
+  padding: ElementBody,
 ): readonly Stmt[] {
   const [n, outer, ...rest] = vars;
   const lane = rest.pop();
   invariant(n && outer && lane, "a blocked value has a batch and a channel axis");
   const channel = add(mul(outer, int(block)), lane);
-  const stmts = body([n, channel, ...rest]);
-  return (dims[1] ?? 1) % block === 0 ? stmts : [ifThen(compare("lt", channel, int(dims[1] ?? 1)), stmts)];
+  const index = [n, channel, ...rest];
+  if ((dims[1] ?? 1) % block === 0) return body(index);
+  return [ifThen(compare("lt", channel, int(dims[1] ?? 1)), body(index), padding(index))];
 }
 
-/** The textbook loops of a nest. */
+/** The textbook loops of a nest. Padding of a whole result gets zeros: kernels of integers read it, against weights of zero. */
 export function expand(nest: Nest, place: Placements, prefix = "i"): readonly Stmt[] {
   const { buffer, layout } = place(nest.result);
   const { dims } = nest.result;
-  const body = loopsOver(nest.region?.extents ?? dims, layout, prefix, (p) =>
-    elementOf(nest, p, scalarRead(place), prefix, (value) => [store(buffer, offsetOf(dims, layout, writtenIndex(nest, p)), value)]),
+  const write = (p: readonly Expr[], value: Expr): Stmt => store(buffer, offsetOf(dims, layout, writtenIndex(nest, p)), value);
+  const body = loopsOver(
+    nest.region?.extents ?? dims,
+    layout,
+    prefix,
+    (p) => elementOf(nest, p, scalarRead(place), prefix, (value) => [write(p, value)]),
+    nest.region ? undefined : (p) => [write(p, constant(0, buffer.dtype))],
   );
   return simplifyBody(body);
 }

@@ -2,7 +2,7 @@
  * How the elements of a value lie in memory.
  * - plain: row-major.
  * - blocked: axis 1 (channels) is cut into blocks of `block`, which become the innermost axis: NCHW8c, NCHW16c.
- *   The last block is padded; what lies in the padding is unspecified.
+ *   The last block is padded; what lies in the padding is unspecified, but written: integer kernels read it, against weights of zero.
  */
 export type Layout = { readonly kind: "plain" } | { readonly kind: "blocked"; readonly block: number };
 

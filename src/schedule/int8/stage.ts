@@ -41,13 +41,14 @@ function staged({ l, g, match }: Row, bytes: Expr): Expr {
   return sub(cast(bytes, "int16"), zero);
 }
 
+/** What stands where the input has nothing: the number zero. */
+const nothing = ({ l, g, match }: Row): Expr => (g.group === 2 ? constant(0, "int16") : load(l.place(match.xZero).buffer, int(0)));
+
 /** Statements that write `count` elements of padding. */
 function padding(row: Row, at: Expr, count: number, name: string): readonly Stmt[] {
   if (count <= 0) return [];
-  const { l, g, match, target, prefix } = row;
-  const i = indexVar(`${prefix}${name}`);
-  const value = g.group === 2 ? constant(0, "int16") : load(l.place(match.xZero).buffer, int(0));
-  return [forLoop(i, count, [store(target, add(at, i), value)])];
+  const i = indexVar(`${row.prefix}${name}`);
+  return [forLoop(i, count, [store(row.target, add(at, i), nothing(row))])];
 }
 
 /** Copies `count` consecutive bytes, whole vectors first. */
@@ -90,15 +91,16 @@ function blockedRow(row: Row): readonly Stmt[] {
   ];
 }
 
-/** From channels that lie apart: element by element, each channel in its place. What lies in places without a channel meets weights of zero. */
+/** From channels that lie apart: element by element, each channel in its place, zero in places without one. */
 function plainRow(row: Row): readonly Stmt[] {
   const { l, g, match, n, ih, to, target, prefix } = row;
   const { first, count, from } = columnsInside(g);
   const x = l.place(match.conv.x).buffer;
   const column = indexVar(`${prefix}col`);
-  const channels = Array.from({ length: g.inputChannels }, (_, c) => {
-    const source = add(mul(add(mul(add(mul(n, int(g.inputChannels)), int(c)), int(g.inputRows)), ih), int(g.inputColumns)), int(from));
+  const channels = Array.from({ length: g.inner }, (_, c) => {
     const place = add(add(to, int(first * g.inner + c)), mul(column, int(g.inner)));
+    if (c >= g.inputChannels) return store(target, place, nothing(row));
+    const source = add(mul(add(mul(add(mul(n, int(g.inputChannels)), int(c)), int(g.inputRows)), ih), int(g.inputColumns)), int(from));
     return store(target, place, staged(row, load(x, add(source, column))));
   });
   return [
