@@ -6,25 +6,26 @@
  * To change a line, write an ADR in docs/adr/ that says why the wall was wrong.
  */
 const FOUNDATION = ["tensor", "util"];
-const COMPILE = ["passes", "quant", "formats", "schedule", "targets", "ops", "ir", "loop", "engine", ...FOUNDATION];
-const RUN = ["runtime", "data", "vision", "metrics", "report", "geometry", "engine", ...FOUNDATION];
+const COMPILE = ["text", "passes", "quant", "formats", "schedule", "targets", "ops", "ir", "loop", "engine", ...FOUNDATION];
+const RUN = ["text", "runtime", "data", "vision", "metrics", "report", "geometry", "engine", ...FOUNDATION];
 
 const ROOMS = {
   util: { browser: true, imports: [] },
   tensor: { browser: true, imports: ["util"] },
   geometry: { browser: true, imports: ["util"] },
-  ir: { browser: true, imports: FOUNDATION },
+  text: { browser: true, imports: FOUNDATION },
+  ir: { browser: true, imports: ["text", ...FOUNDATION] },
   loop: { browser: true, imports: FOUNDATION },
   ops: { browser: true, imports: ["ir", "loop", ...FOUNDATION] },
-  passes: { browser: true, imports: ["ops", "ir", ...FOUNDATION] },
+  passes: { browser: true, imports: ["ops", "ir", "text", ...FOUNDATION] },
   quant: { browser: true, imports: ["passes", "ops", "ir", ...FOUNDATION] },
-  formats: { browser: true, imports: ["ops", "ir", ...FOUNDATION], packages: ["pbf", "flatbuffers"] },
+  formats: { browser: true, imports: ["ops", "ir", "text", ...FOUNDATION], packages: ["pbf", "flatbuffers"] },
   schedule: { browser: true, imports: ["ops", "ir", "loop", ...FOUNDATION] },
   targets: { browser: true, imports: ["loop", ...FOUNDATION] },
   toolchain: { browser: false, imports: ["util"] },
-  engine: { browser: true, imports: FOUNDATION },
+  engine: { browser: true, imports: ["text", ...FOUNDATION] },
   compiler: { browser: true, imports: COMPILE, node: { imports: ["toolchain"] } },
-  runtime: { browser: true, imports: ["engine", ...FOUNDATION] },
+  runtime: { browser: true, imports: ["engine", "text", ...FOUNDATION] },
   data: {
     browser: true,
     imports: ["runtime", "engine", "geometry", ...FOUNDATION],
@@ -46,8 +47,8 @@ const ROOMS = {
 /** Doors re-export; what they may reach is what their readers may use. */
 const DOORS = {
   index: ["compiler", "toolchain", ...COMPILE],
-  runtime: ["runtime", "engine", ...FOUNDATION],
-  web: ["runtime", "engine", ...FOUNDATION],
+  runtime: ["runtime", "engine", "text", ...FOUNDATION],
+  web: ["runtime", "engine", "text", ...FOUNDATION],
   "web-worker": ["runtime"],
   data: ["data", "engine", "geometry", ...FOUNDATION],
   vision: ["vision", "engine", "data", "geometry", ...FOUNDATION],

@@ -1,5 +1,5 @@
 /**
- * node scripts/bench.mjs import [-- MODEL.onnx]: how long reading and importing a model takes, and how much memory beyond what the
+ * npm run bench:import [-- MODEL.onnx]: how long reading and importing a model takes, and how much memory beyond what the
  * process had, as a multiple of the file's size. Without a model it writes one of 100 MB, half of it in a data file beside it.
  */
 import { execFileSync } from "node:child_process";

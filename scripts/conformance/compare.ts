@@ -1,4 +1,5 @@
 import { fromBFloat16, fromFloat16 } from "../../src/tensor/half.ts";
+import { isStrings, type AnyTensor } from "../../src/text/tensor.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 export interface Tolerance {
@@ -24,10 +25,18 @@ function close(a: number | bigint, b: number | bigint, tolerance: Tolerance): bo
 }
 
 /** What is wrong with a result; undefined when it is as wanted. */
-export function difference(got: Tensor | undefined, want: Tensor, tolerance: Tolerance): string | undefined {
+export function difference(got: AnyTensor | undefined, want: AnyTensor, tolerance: Tolerance): string | undefined {
   if (!got) return "it is missing";
   if (got.type !== want.type || got.dims.join() !== want.dims.join())
     return `${got.type}[${got.dims.join()}] instead of ${want.type}[${want.dims.join()}]`;
+  if (isStrings(got) || isStrings(want)) {
+    const at = want.data.findIndex((s, k) => s !== got.data[k]);
+    return at < 0 ? undefined : `element ${at} is "${String(got.data[at])}" instead of "${String(want.data[at])}"`;
+  }
+  return numbersDiffer(got, want, tolerance);
+}
+
+function numbersDiffer(got: Tensor, want: Tensor, tolerance: Tolerance): string | undefined {
   const [a, b] = [elements(got), elements(want)];
   const relative = Math.max(tolerance.relative, LAST_PLACE[want.type] ?? 0);
   for (let i = 0; i < b.length; i++) {

@@ -6,9 +6,11 @@ import { join } from "node:path";
 import type { OnnxModel, OnnxSequence, OnnxTensor, OnnxType } from "../../src/formats/onnx/ast.ts";
 import { importOnnx } from "../../src/formats/onnx/import.ts";
 import { readOnnx, readOnnxOptional, readOnnxSequence, readOnnxTensor } from "../../src/formats/onnx/read.ts";
+import { STRING, stringsOf } from "../../src/formats/onnx/strings.ts";
 import { tensorOf } from "../../src/formats/onnx/tensor.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { elementCount, tensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { elementCount, tensor } from "../../src/tensor/tensor.ts";
+import type { AnyTensor } from "../../src/text/tensor.ts";
 import { HoneError } from "../../src/util/errors.ts";
 import type { Case } from "./backends.ts";
 
@@ -22,9 +24,12 @@ export function unpackArchive(): string {
   return folder;
 }
 
-export interface OnnxCase extends Case {
-  readonly wanted: readonly Tensor[];
+export interface OnnxCase extends Omit<Case, "feeds"> {
+  readonly feeds: Readonly<Record<string, AnyTensor>>;
+  readonly wanted: readonly AnyTensor[];
 }
+
+const tensorIn = (proto: OnnxTensor, file: string): AnyTensor => (proto.dataType === STRING ? stringsOf(proto) : tensorOf(proto, { file }));
 
 interface Files {
   readonly model: OnnxModel;
@@ -122,15 +127,14 @@ export function readCases(folder: string, name: string): OnnxCase[] {
   return sets.map((set): OnnxCase => {
     const files = filesOf(folder, set);
     const graph = leastFixed(files);
-    const at = { file: name };
     const feeds = Object.fromEntries(
-      graph.inputs.flatMap((v) => {
+      (graph.host ?? graph).inputs.flatMap((v) => {
         const proto = files.inputs.get(v.name);
-        return proto ? [[v.name, tensorOf(proto, at)] as const] : [];
+        return proto ? [[v.name, tensorIn(proto, name)] as const] : [];
       }),
     );
     const wanted = (files.model.graph?.output ?? []).flatMap(({ name: output, type }, i) =>
-      readData(join(folder, set, `output_${i}.pb`), output, type).tensors.map((t) => tensorOf(t, at)),
+      readData(join(folder, set, `output_${i}.pb`), output, type).tensors.map((t) => tensorIn(t, name)),
     );
     return { name: sets.length > 1 ? `${name}/${set}` : name, graph, feeds, wanted };
   });

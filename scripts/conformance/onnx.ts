@@ -7,8 +7,10 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { sized } from "../../src/tensor/sized.ts";
-import { HoneError } from "../../src/util/errors.ts";
-import { cBackend, interpretBackend, machineWith, wasmBackend, type Backend, type Outcome } from "./backends.ts";
+import { HostRun } from "../../src/text/program.ts";
+import { isStrings, type AnyTensor } from "../../src/text/tensor.ts";
+import { HoneError, must } from "../../src/util/errors.ts";
+import { cBackend, interpretBackend, machineWith, wasmBackend, type Backend, type Case, type Outcome } from "./backends.ts";
 import { difference, ONNX_TOLERANCE } from "./compare.ts";
 import { ARCHIVE, caseNames, GROUPS, readCases, unpackArchive, type OnnxCase } from "./onnx-cases.ts";
 
@@ -56,10 +58,26 @@ function failure(group: string, name: string, error: unknown): Verdict {
   return { group, name, state: unsupported ? "unsupported" : "failed", why: text.split("\n").slice(0, 4).join(" ") };
 }
 
-function judged(group: string, c: OnnxCase, outcome: Outcome): Verdict {
+/** A case as kernels are given it: with strings, after what JavaScript does before them. */
+interface Begun {
+  readonly case: Case;
+  readonly after: (results: Readonly<Record<string, AnyTensor>>) => Readonly<Record<string, AnyTensor>>;
+}
+
+function begun({ name, graph, feeds }: OnnxCase): Begun {
+  const run = new HostRun(graph.host ?? { inputs: [], outputs: [], constants: [], steps: [] }, feeds);
+  const made = run.before();
+  const given = graph.inputs.flatMap((v) => {
+    const t = made(v.name) ?? feeds[v.name];
+    return t && !isStrings(t) ? [[v.name, t] as const] : [];
+  });
+  return { case: { name, graph, feeds: Object.fromEntries(given) }, after: (results) => (graph.host ? run.after(results) : results) };
+}
+
+function judged(group: string, c: OnnxCase, { after }: Begun, outcome: Outcome): Verdict {
   if ("error" in outcome) return failure(group, c.name, outcome.error);
-  const names = c.graph.outputs.map((v) => v.name);
-  const results = sized(Object.fromEntries(outcome.outputs.map((t, i) => [names[i] ?? "", t])));
+  const results = after(sized(Object.fromEntries(outcome.outputs.map((t, i) => [c.graph.outputs[i]?.name ?? "", t]))));
+  const names = (c.graph.host ?? c.graph).outputs.map((v) => v.name);
   const outputs = names.filter((n) => !names.some((other) => n === `${other}.shape`)).map((n) => results[n]);
   if (outputs.length !== c.wanted.length)
     return { group, name: c.name, state: "failed", why: `${outputs.length} outputs instead of ${c.wanted.length}` };
@@ -83,8 +101,9 @@ async function runGroup(folder: string, group: string, backend: Backend): Promis
   for (let at = 0; at < cases.length; at += BATCH) {
     const part = cases.slice(at, at + BATCH);
     process.stderr.write(`${group}: ${at + part.length} of ${cases.length}\n`);
-    const outcomes = await backend(part);
-    part.forEach((c, i) => verdicts.push(judged(group, c, outcomes[i] ?? { error: new Error("no outcome") })));
+    const started = part.map(begun);
+    const outcomes = await backend(started.map((s) => s.case));
+    part.forEach((c, i) => verdicts.push(judged(group, c, must(started[i], c.name), outcomes[i] ?? { error: new Error("no outcome") })));
   }
   return verdicts.map((v) => (v.state === "failed" && v.name in EXCLUSIONS ? { ...v, state: "excluded" } : v));
 }

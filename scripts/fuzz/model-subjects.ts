@@ -8,11 +8,17 @@ import type { OnnxModel, OnnxTensor } from "../../src/formats/onnx/ast.ts";
 import { readOnnx } from "../../src/formats/onnx/read.ts";
 import { writeOnnx } from "../../src/formats/onnx/write.ts";
 import { readTflite } from "../../src/formats/tflite/read.ts";
+import type { Graph } from "../../src/ir/graph.ts";
 import { allGraphs } from "../../src/ir/regions.ts";
 import { changePlace, placesOf, withOperators } from "./flatbuffer.ts";
-import { SMALL_MODELS } from "./models.ts";
+import { SMALL_MODELS, TEXT_MODEL } from "./models.ts";
 import { mutateBytes, type Random } from "./random.ts";
+import { changeBody } from "./subgraphs.ts";
 import { changeTree, stringsOf } from "./structure.ts";
+import type { Shape } from "../../src/tensor/dim.ts";
+import { zeros } from "../../src/tensor/tensor.ts";
+import { HostRun, type HostProgram } from "../../src/text/program.ts";
+import { stringCount, stringTensor } from "../../src/text/tensor.ts";
 import { must } from "../../src/util/errors.ts";
 import { succeeds, type Subject } from "./subject.ts";
 
@@ -30,8 +36,20 @@ function runModel(bytes: Uint8Array): string {
   const sizes = symbolic.map((v) => [v.name, v.shape.map((d) => (typeof d === "number" ? d : 32))] as const);
   const values = allGraphs(graph).flatMap((g) => [...g.inputs, ...g.nodes.flatMap((n) => n.outputs)]);
   if (values.some((v) => v.shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : 1), 1) > MAX_ELEMENTS)) return "imported, large";
+  if (graph.host) runHost(graph.host, graph);
   compileGraph(graph, { machine: MACHINE, ...(symbolic.length > 0 ? { profiles: [Object.fromEntries(sizes)] } : {}) });
   return "compiled";
+}
+
+/** The operators on strings, on a few words, and on zeros for what kernels give. */
+function runHost(host: HostProgram, { outputs }: Graph): void {
+  const numbers = (shape: Shape): readonly number[] => shape.map((d) => (typeof d === "number" ? d : 3));
+  const words = (dims: readonly number[]): string[] =>
+    Array.from({ length: stringCount(dims) }, (_, i) => ["one two", "", "1.5", "b"][i % 4] ?? "");
+  const strings = host.inputs.filter((v) => v.type === "string").map((v) => [v.name, numbers(v.dims)] as const);
+  const run = new HostRun(host, Object.fromEntries(strings.map(([name, dims]) => [name, stringTensor(dims, words(dims))])));
+  run.before();
+  run.after(Object.fromEntries(outputs.map((v) => [v.name, zeros(v.dtype, numbers(v.shape))])));
 }
 
 /** The files of ONNX's own suite, one node each: every operator with unusual attributes. Unpacked once, into out/. */
@@ -57,7 +75,7 @@ export function onnx(): Subject {
   const seedOf = (random: Random): OnnxModel => {
     // A trained model takes half a second to compile, one of a node a few milliseconds.
     const file = random.chance(0.4) ? undefined : random.pick(random.chance(0.06) ? large : small);
-    return file === undefined ? random.pick(SMALL_MODELS) : readOnnx(readFileSync(file), { file });
+    return file === undefined ? random.pick([...SMALL_MODELS, TEXT_MODEL] as const) : readOnnx(readFileSync(file), { file });
   };
   return {
     mutant(random) {
@@ -66,7 +84,8 @@ export function onnx(): Subject {
       const names = [...stringsOf(seed)];
       let tree: unknown = random.chance(0.15) ? changeInitializers(seed, random) : seed;
       for (let n = (tree === seed ? 1 : 0) + random.below(3); n > 0; n--) {
-        const changed = changeTree(tree, { random, names, dull: DULL });
+        const change = (part: unknown): unknown => changeTree(part, { random, names, dull: DULL });
+        const changed = random.chance(0.3) && isWhole(tree) ? changeBody(tree, random, change) : change(tree);
         if (isWritable(changed)) tree = changed;
       }
       return writeOnnx(tree as OnnxModel);
@@ -93,6 +112,12 @@ function withHostileWeights(t: OnnxTensor, random: Random): OnnxTensor {
     view.setInt32(4 * random.below(rawData.length >> 2), random.pick(HOSTILE_WORDS), true);
   }
   return rawData.length >= 4 ? { ...t, rawData } : t;
+}
+
+/** Whether the parts that have bodies are still there. */
+function isWhole(tree: unknown): tree is OnnxModel {
+  const { graph, functions } = tree as Partial<OnnxModel>;
+  return Array.isArray(functions) && Array.isArray(graph?.node) && graph.node.every((n) => Array.isArray(n.attribute));
 }
 
 /** Whether a changed tree still has the types that the writer needs; a string among the dims is no file. */

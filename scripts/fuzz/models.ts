@@ -1,6 +1,7 @@
 /** Small ONNX models that between them touch every family of operators, for mutants to start from. */
 import type { OnnxGraph, OnnxModel, OnnxNode } from "../../src/formats/onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo } from "../../src/formats/onnx/write.ts";
+import { stringTensor } from "../../src/text/tensor.ts";
 import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
 
 const f32 = (dims: readonly number[]): Tensor => {
@@ -206,7 +207,83 @@ const control: OnnxModel = {
   ],
 };
 
+/** Strings before and after a kernel, a sequence of them, and a loop that is written out around them. */
+const text: OnnxModel = onnxModel({
+  opsetImport: [
+    { domain: "", version: 20 },
+    { domain: "ai.onnx.ml", version: 4 },
+  ],
+  graph: onnxGraph({
+    node: [
+      onnxNode("StringNormalizer", ["x"], ["plain"], {
+        case_change_action: "LOWER",
+        is_case_sensitive: 0n,
+        stopwords: ["the", "a"],
+        locale: "en_US",
+      }),
+      onnxNode("StringSplit", ["x"], ["parts", "lengths"], { delimiter: " ", maxsplit: 2n }),
+      onnxNode("StringConcat", ["x", "suffix"], ["longer"]),
+      onnxNode("RegexFullMatch", ["longer"], ["good"], { pattern: "(?i)([a-z]{1,20}|\\d+)*(\\W|!)?" }),
+      onnxNode("Equal", ["x", "suffix"], ["same"]),
+      onnxNode("Or", ["good", "same"], ["either"]),
+      onnxNode("TfIdfVectorizer", ["plain"], ["counts"], {
+        mode: "TFIDF",
+        min_gram_length: 1n,
+        max_gram_length: 2n,
+        max_skip_count: 2n,
+        ngram_counts: ints(0, 2),
+        ngram_indexes: ints(1, 0, 2),
+        pool_strings: ["one", "two", "one", "b"],
+        weights: [1, 2, 0.5],
+      }),
+      {
+        ...onnxNode("LabelEncoder", ["x"], ["ids"], { keys_strings: ["one", "b"], values_int64s: ints(0, 1), default_int64: 2n }),
+        domain: "ai.onnx.ml",
+      },
+      onnxNode("Reshape", ["x", "square"], ["table"]),
+      onnxNode("Concat", ["table", "table"], ["wide"], { axis: 1n }),
+      onnxNode("SplitToSequence", ["ids", "two"], ["sequence"], { axis: 0n }),
+      onnxNode("SequenceAt", ["sequence", "zero"], ["first"]),
+      onnxNode("Loop", ["three", "yes", "longer"], ["grown"], {
+        body: inner(
+          ["i", "go", "s"],
+          ["more", "t"],
+          [onnxNode("Identity", ["go"], ["more"]), onnxNode("StringConcat", ["s", "suffix"], ["t"])],
+        ),
+      }),
+      onnxNode("Cast", ["counts"], ["written"], { to: 8n }),
+      onnxNode("ArgMax", ["counts"], ["best"], { axis: 0n, keepdims: 1n }),
+      onnxNode("Where", ["either", "ids", "lengths"], ["chosen"]),
+      onnxNode("Add", ["chosen", "best"], ["sum"]),
+      onnxNode("Gather", ["names", "best"], ["label"], { axis: 0n }),
+      onnxNode("Tile", ["label", "two1"], ["labels"]),
+    ],
+    initializer: [
+      onnxTensor("suffix", stringTensor([1], ["!"])),
+      onnxTensor("names", stringTensor([3], ["one", "two", "three"])),
+      ...Object.entries({
+        square: i64(2, 2),
+        two1: i64(2),
+        two: tensor("int64", [], BigInt64Array.of(2n)),
+        zero: tensor("int64", [], BigInt64Array.of(0n)),
+        three: i64(3),
+        yes: tensor("bool", [1], Uint8Array.of(1)),
+      }).map(([name, t]) => onnxTensor(name, t)),
+    ],
+    input: [onnxValueInfo("x", "string", [4])],
+    output: [
+      ...["parts", "wide", "grown", "written", "label", "labels"].map((name) => onnxValueInfo(name, "string", [])),
+      ...["sum", "first", "lengths"].map((name) => onnxValueInfo(name, "int64", [])),
+      onnxValueInfo("either", "bool", []),
+      onnxValueInfo("counts", "float32", []),
+    ],
+  }),
+});
+
+/** One that an engine is built of has no strings: those are fuzzed where models are. */
 export const SMALL_MODELS: readonly [OnnxModel, ...OnnxModel[]] = [network, shapes, picture, control];
+
+export const TEXT_MODEL: OnnxModel = text;
 
 /** Looks rows of one input up by constant indices, which lie among the weights. */
 export const LOOKUP_MODEL: OnnxModel = model(

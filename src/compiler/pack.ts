@@ -10,6 +10,7 @@ import {
 import { writeEngine } from "../engine/write.ts";
 import type { Value } from "../ir/graph.ts";
 import type { Kernel } from "../schedule/lower.ts";
+import { mapDims, type HostProgram } from "../text/program.ts";
 import { dimText } from "../tensor/dim.ts";
 import { must } from "../util/errors.ts";
 import type { CompiledGraph } from "./compile.ts";
@@ -52,6 +53,12 @@ const valueOf = (v: Value): Manifest["inputs"][number] => ({
   type: v.dtype,
   dims: v.shape.map((d) => (typeof d === "number" ? d : dimText(d))),
 });
+
+function hostOf(program: HostProgram, timed: boolean): NonNullable<Manifest["host"]> {
+  const host = mapDims(program, (shape) => shape.map((d) => (typeof d === "number" ? d : dimText(d))));
+  const timings = { name: TIMINGS_OUTPUT, type: "float64", dims: ["calls"], from: TIMINGS_OUTPUT } as const;
+  return timed ? { ...host, outputs: [...host.outputs, timings] } : host;
+}
 
 function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
   const kernels = new Map<string, { readonly nodes: Set<string>; readonly precision: string }>();
@@ -121,6 +128,7 @@ export function packEngine(parts: readonly [TargetPart, ...TargetPart[]], option
     })),
     precision: options.precision ?? "fp32",
     kernels: kernelsOf(parts),
+    ...(graph.host ? { host: hostOf(graph.host, timed) } : {}),
     targets,
     ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
     build: options.build,

@@ -1,4 +1,5 @@
 import type { DType } from "../tensor/dtype.ts";
+import type { HostProgram } from "../text/program.ts";
 
 /**
  * The .hone file, all integers little-endian:
@@ -102,6 +103,8 @@ export interface Manifest {
   readonly precision: string;
   readonly kernels: readonly ManifestKernel[];
   readonly targets: readonly ManifestTarget[];
+  /** Of a model with strings: its own inputs and outputs, and what is done to them in JavaScript before and after the kernels. */
+  readonly host?: HostProgram<readonly (number | string)[]>;
   /** Preprocessing, decoder, class names and licence of the model: plain JSON, to be read with `readRecipe`. */
   readonly recipe?: unknown;
   /** How it was built: options, schedule, tuning record. Plain JSON. */

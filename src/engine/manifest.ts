@@ -1,5 +1,6 @@
 import { DTYPES, isDType } from "../tensor/dtype.ts";
 import { ENGINE_LIMITS, type Manifest } from "./format.ts";
+import { checkHost } from "./host.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -16,6 +17,7 @@ export function checkManifest(value: unknown, sections: readonly string[]): stri
   const outputs = checkValues("outputs", value["outputs"], problems);
   checkProfiles(value["profiles"], inputs, outputs, problems);
   checkKernels(value["kernels"], problems);
+  if (value["host"] !== undefined) checkHost(value["host"], problems);
   checkTargets(value["targets"], sections, Array.isArray(value["profiles"]) ? value["profiles"].length : 0, problems);
   return problems;
 }

@@ -1,6 +1,7 @@
 import type { DType } from "../tensor/dtype.ts";
 import type { Shape } from "../tensor/dim.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { HostProgram } from "../text/program.ts";
 import { invariant } from "../util/errors.ts";
 import { PLAIN, type Layout } from "../tensor/layout.ts";
 
@@ -45,6 +46,8 @@ export interface Graph {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly nodes: readonly Node[];
+  /** Of a model with strings: what JavaScript does before and after the nodes. Its inputs and outputs are the model's. */
+  readonly host?: HostProgram;
 }
 
 /**

@@ -110,18 +110,30 @@ function keepsVectors(anchor: Node, next: Node): boolean {
   return !gathers || output(anchor).dtype !== "float32" || output(next).dtype === "float32";
 }
 
+const isHalf = ({ dtype }: Value): boolean => dtype === "float16" || dtype === "bfloat16";
+
+/**
+ * Registers hold halves as float32, which rounds them only on their way to memory. What becomes a half, or stops being one, is
+ * what was rounded; between operations on halves the precision is kept.
+ */
+function staysRounded(last: Node, next: Node): boolean {
+  return !isHalf(output(last)) || (last.op !== "cast" && isHalf(output(next)));
+}
+
 /** The nodes that follow the anchor, within the bounds; they become taken. */
 function followersOf(anchor: Node, uses: Uses, taken: Set<Node>): readonly Node[] {
   const nodes: Node[] = [];
+  let last = anchor;
   let value = output(anchor);
   let copies = 1;
   while (nodes.length + 1 < MAX_NODES) {
     const next = follower(value, uses, taken);
     copies *= next ? operandUses(next, value) : Infinity;
-    if (!next || copies > MAX_COPIES || !keepsVectors(anchor, next)) break;
+    if (!next || copies > MAX_COPIES || !keepsVectors(anchor, next) || !staysRounded(last, next)) break;
     nodes.push(next);
     taken.add(next);
     value = output(next);
+    last = next;
   }
   return nodes;
 }

@@ -2,6 +2,7 @@
 import { platformName, WEIGHTS_SECTION, type Engine } from "../engine/format.ts";
 import { detectFormat } from "../formats/index.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
+import { STRING } from "../formats/onnx/strings.ts";
 import { onnxTypeName, TENSOR_TYPES } from "../formats/onnx/types.ts";
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../formats/onnx/ast.ts";
 import { readTflite } from "../formats/tflite/read.ts";
@@ -9,6 +10,7 @@ import { tfliteDType, tfliteTypeName } from "../formats/tflite/types.ts";
 import type { Graph, Value } from "../ir/graph.ts";
 import { selectTarget, targetsFor } from "../runtime/core/select.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
+import { mapDims } from "../text/program.ts";
 import { DTYPES, type DType } from "../tensor/dtype.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { cpuFeatures } from "../toolchain/cpu.ts";
@@ -42,6 +44,8 @@ export interface InspectedModel extends Common {
   readonly producer: string;
   /** Operators by the format's own names, most frequent first. */
   readonly ops: Readonly<Record<string, number>>;
+  /** Those of them that are computed in JavaScript, before and after the kernels: operators on strings. */
+  readonly hostOps: Readonly<Record<string, number>>;
   /** Elements of float and quantised weights. */
   readonly parameters: number;
   /** Null when a problem or an open dimension hides it. */
@@ -99,11 +103,11 @@ export async function inspectFile(path: string, options: InspectOptions = {}): P
 
 function graphFacts(
   graph: Graph | undefined,
-): Pick<InspectedModel, "macs" | "nanWeights"> & Partial<Pick<InspectedModel, "inputs" | "outputs">> {
-  if (!graph) return { macs: null, nanWeights: [] };
+): Pick<InspectedModel, "macs" | "nanWeights" | "hostOps"> & Partial<Pick<InspectedModel, "inputs" | "outputs">> {
+  if (!graph) return { macs: null, nanWeights: [], hostOps: {} };
   return {
-    inputs: graph.inputs.map(valueOf),
-    outputs: graph.outputs.map(valueOf),
+    ...endsOf(graph),
+    hostOps: countOps((graph.host?.steps ?? []).map((s) => s.origin)),
     macs: countMacs(graph) ?? null,
     nanWeights: nanWeights(graph),
   };
@@ -135,6 +139,13 @@ const valueOf = (v: Value): InspectedValue => ({
   dims: v.shape.map((d) => (typeof d === "number" ? d : d.text)),
 });
 
+/** The model's own inputs and outputs: with strings, not those of its kernels. */
+function endsOf({ inputs, outputs, host }: Graph): Pick<Common, "inputs" | "outputs"> {
+  if (!host) return { inputs: inputs.map(valueOf), outputs: outputs.map(valueOf) };
+  const { inputs: from, outputs: to } = mapDims(host, (shape) => shape.map((d) => (typeof d === "number" ? d : d.text)));
+  return { inputs: from, outputs: to };
+}
+
 type Facts = Pick<InspectedModel, "opset" | "producer" | "ops" | "parameters" | "inputs" | "outputs">;
 
 const isOnnx = (domain: string): boolean => domain === "" || domain === "ai.onnx";
@@ -165,7 +176,7 @@ function withBodies(node: OnnxNode): readonly OnnxNode[] {
 
 function onnxValue({ name, type }: OnnxValueInfo): InspectedValue {
   const tensor = type?.tensorType;
-  const known = tensor && TENSOR_TYPES[tensor.elemType]?.dtype;
+  const known = tensor && (tensor.elemType === STRING ? "string" : TENSOR_TYPES[tensor.elemType]?.dtype);
   const dims = (tensor?.shape?.dim ?? []).map((d) => (d.dimValue === undefined ? (d.dimParam ?? "?") : Number(d.dimValue)));
   return { name, type: known ?? (tensor ? onnxTypeName(tensor.elemType) : "not a tensor"), dims };
 }
@@ -211,8 +222,8 @@ async function inspectEngine(path: string, signal?: AbortSignal): Promise<Inspec
     sha256: engine.sha256,
     format: "hone",
     opset: null,
-    inputs: manifest.inputs,
-    outputs: manifest.outputs,
+    inputs: (manifest.host ?? manifest).inputs,
+    outputs: (manifest.host ?? manifest).outputs,
     ops: { kernel: manifest.kernels.length },
     parameters: (engine.sections.get(WEIGHTS_SECTION)?.length ?? 0) / 4,
     macs: null,

@@ -4,12 +4,14 @@ import type { Manifest } from "../engine/format.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
 import { Session } from "../runtime/node/session.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { isStrings, type AnyTensor } from "../text/tensor.ts";
 import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { parseRecipe } from "../vision/recipes.ts";
 import { given, type JobOptions } from "./events.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { writeNpy } from "./npy.ts";
+import { takeStrings } from "./string-feeds.ts";
 import { writeOutputs } from "./output-file.ts";
 import { loadRecipe, signatureOfProfile } from "./recipe.ts";
 import type { Recipe } from "../engine/recipe.ts";
@@ -19,7 +21,7 @@ export interface RunFileOptions extends JobOptions, Omit<FeedOptions, "signal" |
   /** Which profile random feeds and images are for; the first by default. */
   readonly profile?: number;
   readonly recipe?: string | undefined;
-  /** Folder for outputs as .npy files. */
+  /** Folder for outputs as .npy files; strings as .json. */
   readonly outputFolder?: string | undefined;
 }
 
@@ -32,6 +34,8 @@ export interface OutputSummary {
   readonly mean: number;
   /** Elements that are not finite numbers. */
   readonly notFinite: number;
+  /** The first of an output of strings, which has no numbers to tell. */
+  readonly strings?: readonly string[];
   readonly file?: string;
 }
 
@@ -63,30 +67,52 @@ export async function runFile(path: string, options: RunFileOptions): Promise<Ru
     type: must(manifest.inputs[i], "input").type,
     dims: v.dims.map(Number),
   }));
-  const sets = await makeFeeds(inputs, recipe, {
+  const { others, strings } = await takeStrings(manifest.host, options.arrays ?? [], signal);
+  // What JavaScript makes for the kernels is not fed.
+  const fed = inputs.filter((v) => manifest.host?.inputs.some((own) => own.name === v.name) ?? true);
+  const sets = await makeFeeds(fed, recipe, {
     ...options,
+    arrays: others,
     ...given("images", options.image === undefined ? undefined : [options.image]),
   });
   const { label, feeds } = must(sets[0], "feeds");
   const session = await Session.open(path, { signal, contexts: 1 });
   try {
     const began = performance.now();
-    const results = await session.run(feeds, { signal });
+    const results = await session.run<AnyTensor>({ ...feeds, ...strings }, { signal });
     const milliseconds = performance.now() - began;
     const files = fileNames(session.outputNames);
     const { outputFolder } = options;
     const outputs = session.outputNames.map((name, i): OutputSummary => {
       const t = must(results[name], name);
-      const file = outputFolder === undefined ? {} : { file: join(outputFolder, `${files[i] ?? name}.npy`) };
-      return { name, type: t.type, dims: t.dims, ...statistics(t), ...file };
+      const ending = isStrings(t) ? "json" : "npy";
+      const file = outputFolder === undefined ? {} : { file: join(outputFolder, `${files[i] ?? name}.${ending}`) };
+      const told = isStrings(t) ? { ...NO_NUMBERS, strings: t.data.slice(0, SHOWN) } : statistics(t);
+      return { name, type: t.type, dims: t.dims, ...told, ...file };
     });
     await writeOutputs(
-      outputs.flatMap(({ name, file }) => (file === undefined ? [] : [{ path: file, bytes: writeNpy(must(results[name], name)) }])),
+      outputs.flatMap(({ name, file }) => (file === undefined ? [] : [{ path: file, bytes: written(must(results[name], name)) }])),
     );
-    return { engine: path, target: session.info.target, feeds: label, milliseconds, outputs };
+    const texts = Object.keys(strings);
+    const what = [...(texts.length > 0 ? [`strings for ${texts.join(", ")}`] : []), ...(fed.length > 0 ? [label] : [])].join("; ");
+    return { engine: path, target: session.info.target, feeds: what === "" ? "nothing" : what, milliseconds, outputs };
   } finally {
     await session.close();
   }
+}
+
+const NO_NUMBERS = { min: 0, max: 0, mean: 0, notFinite: 0 };
+/** Strings of an output that are told. */
+const SHOWN = 8;
+
+/** Strings as lists in lists, for --input of another model. */
+function written(t: AnyTensor): Uint8Array {
+  if (!isStrings(t)) return writeNpy(t);
+  const nested = t.dims.slice(1).reduceRight<readonly unknown[]>((list, d) => {
+    const groups = d === 0 ? 0 : list.length / d;
+    return Array.from({ length: groups }, (_, i) => list.slice(i * d, (i + 1) * d));
+  }, t.data);
+  return new TextEncoder().encode(`${JSON.stringify(t.dims.length === 0 ? t.data[0] : nested)}\n`);
 }
 
 /** Names that any file system takes, all different. */

@@ -15,6 +15,7 @@ import { optimize } from "../../src/passes/pipeline.ts";
 import { haveCompiler } from "../../src/runtime/testing/tiny.ts";
 import { must } from "../../src/util/errors.ts";
 import { drawFrom, pick, tapesOf, type Draw } from "../generators/draw.ts";
+import { branch, loop } from "./control-steps.ts";
 import { Maker } from "./maker.ts";
 
 /** Rounding grows through a dozen ops; a wrong kernel is off by far more. */
@@ -96,14 +97,22 @@ const STEPS: readonly Step[] = [
     }),
 ];
 
-function caseFrom(tape: readonly number[], index: number): Case {
+/** As {@link STEPS}, and every third step a branch or a loop. */
+const CONTROLLED: readonly Step[] = [
+  ...STEPS,
+  ...STEPS.flatMap((_, i): Step[] =>
+    i % 2 === 0 ? [i % 4 === 0 ? (m, x, draw) => branch(m, x, draw) : (m, x, draw) => loop(m, x, draw)] : [],
+  ),
+];
+
+function caseFrom(tape: readonly number[], index: number, steps: readonly Step[]): Case {
   const name = `graph ${index}: ${tape.join(",")}`;
   const m = new Maker(name);
   const draw = drawFrom(tape);
   const dims = [1 + draw(2), pick(draw, [1, 3, 8, 9]), 3 + draw(8), 3 + draw(8)];
   const values = [m.x(dims)];
   for (let step = 3 + draw(8); step > 0; step--)
-    values.push(pick(draw, STEPS)(m, must(values.at(-1), "value"), draw, values.slice(0, -1).reverse()));
+    values.push(pick(draw, steps)(m, must(values.at(-1), "value"), draw, values.slice(0, -1).reverse()));
   const last = must(values.at(-1), "value");
   const outputs = draw(3) === 0 ? [last, must(values[Math.floor(values.length / 2)], "value")] : [last];
   return { name, graph: m.finish(outputs), feeds: m.feeds };
@@ -113,7 +122,10 @@ const optimised: Backend = (cases) => interpretBackend(cases.map((c) => ({ ...c,
 
 const hasCompiler = await haveCompiler();
 
-test("every way of running a random graph gives the same", { timeout: 600_000 }, async () => {
+test.each([
+  ["a random graph", STEPS, 25],
+  ["a random graph with branches and loops", CONTROLLED, 20],
+] as const)("every way of running %s gives the same", { timeout: 600_000 }, async (_, steps, runs) => {
   const backends: [string, Backend][] = [
     ["optimised", optimised],
     ["schedules for 8 lanes", scheduledBackend({ lanes: 8, registers: 16 })],
@@ -121,7 +133,7 @@ test("every way of running a random graph gives the same", { timeout: 600_000 },
     ["WebAssembly", wasmBackend()],
     ...(hasCompiler ? [["C", cBackend({ machine: await machineWith(), schedule: "auto" })] as [string, Backend]] : []),
   ];
-  const cases = tapesOf({ runs: 25, seed: 7, longest: 80 }).map(caseFrom);
+  const cases = tapesOf({ runs, seed: 7, longest: 80 }).map((tape, i) => caseFrom(tape, i, steps));
   const wanted = await interpretBackend(cases);
   const failures: string[] = wanted.flatMap((w, i) => ("error" in w ? [`reference, ${cases[i]?.name ?? ""}: ${String(w.error)}`] : []));
   for (const [name, backend] of backends) {

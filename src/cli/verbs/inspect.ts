@@ -42,6 +42,7 @@ function modelText(m: InspectedModel, p: Paint): string {
     ["inputs", valuesText(m.inputs)],
     ["outputs", valuesText(m.outputs)],
     ["operations", `${total}: ${kinds.map(([name, n]) => `${n} ${name}`).join(", ")}`],
+    ...hostLine(m),
     ["parameters", countText(m.parameters)],
     ["MACs", m.macs === null ? "not known" : countText(m.macs)],
     ["recipe", `${m.recipe ?? "none"}: ${m.recipeWhy}`],
@@ -49,6 +50,12 @@ function modelText(m: InspectedModel, p: Paint): string {
   ]);
   if (m.problems.length === 0) return `${text}\n\n${p.green("hone reads all of it.")}`;
   return `${text}\n\n${p.yellow(plural(m.problems.length, "problem"))}:\n${problemLines(m.problems).join("\n")}`;
+}
+
+/** What is not compiled is told apart. */
+function hostLine({ hostOps }: InspectedModel): [string, string][] {
+  const kinds = Object.entries(hostOps);
+  return kinds.length === 0 ? [] : [["in JavaScript", kinds.map(([name, n]) => `${n} ${name}`).join(", ")]];
 }
 
 /** Equal problems at several nodes are one line. */

@@ -1,4 +1,4 @@
-import { runFile, type RunResult } from "../../workflow/run.ts";
+import { runFile, type OutputSummary, type RunResult } from "../../workflow/run.ts";
 import { list, number, text } from "../options.ts";
 import { fields, msText, smallText, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
@@ -12,10 +12,10 @@ export const run: Verb = defineVerb({
     ["run model.hone", "on seeded random numbers"],
   ],
   options: {
-    input: list("--input <name=file>", "a .npy file for an input; repeat for more inputs"),
+    input: list("--input <name=file>", "a .npy file for an input, of strings a .json file; repeat for more inputs"),
     image: text("--image <file>", "a photo: through the recipe, or stretched to the input and scaled to 0–1"),
     recipe: text("--recipe <name|file>", "instead of the engine's own"),
-    output: text("-o, --output <folder>", "write every output as a .npy file into this folder"),
+    output: text("-o, --output <folder>", "write every output as a .npy file into this folder, strings as .json"),
     profile: number("--profile <number>", "which of the engine's shapes images and random numbers are for", 0, { min: 0, integer: true }),
     seed: number("--seed <number>", "of the random numbers", 1, { min: 0, max: 2 ** 32 - 1, integer: true }),
   },
@@ -40,14 +40,12 @@ function runText({ engine, target, feeds, milliseconds, outputs }: RunResult, p:
     ["fed", feeds],
     ["one run", msText(milliseconds)],
   ]);
-  const rows = outputs.map((o) => [
-    o.name,
-    `${o.type}[${o.dims.join(",")}]`,
-    smallText(o.min),
-    smallText(o.max),
-    smallText(o.mean),
-    String(o.notFinite),
-    o.file ?? "",
-  ]);
-  return `${head}\n\n${table(p, ["output", "type", "min", "max", "mean", "not finite", outputs[0]?.file === undefined ? "" : "file"], rows)}`;
+  const rows = outputs.map((o) => [o.name, `${o.type}[${o.dims.join(",")}]`, ...numbersOf(o), o.file ?? ""]);
+  const texts = outputs.flatMap(({ name, strings }) => (strings ? [`${name}: ${JSON.stringify(strings)}`] : []));
+  const written = texts.length > 0 ? `\n\n${texts.join("\n")}` : "";
+  return `${head}\n\n${table(p, ["output", "type", "min", "max", "mean", "not finite", outputs[0]?.file === undefined ? "" : "file"], rows)}${written}`;
 }
+
+/** Strings have no smallest one. */
+const numbersOf = (o: OutputSummary): string[] =>
+  o.strings ? ["", "", "", ""] : [smallText(o.min), smallText(o.max), smallText(o.mean), String(o.notFinite)];

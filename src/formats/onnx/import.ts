@@ -4,6 +4,7 @@ import { ImportBuilder } from "../builder.ts";
 import { gatherProblems } from "../problems.ts";
 import type { OnnxModel } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
+import { HostBuilder } from "./host.ts";
 import { addInputs, addOutput, type InputOptions } from "./inputs.ts";
 import { isOnnxDomain } from "./functions.ts";
 import { GraphImporter, ImportSession } from "./nodes.ts";
@@ -27,23 +28,24 @@ export function importOnnx(model: OnnxModel, options: ImportOptions): Graph {
   if (graph === undefined) throw new HoneError("model.damaged", "the model holds no graph", { at: { file: options.file } });
   const opset = problems.attempt({}, () => opsetOf(model)) ?? OLDEST_OPSET;
   const scope = new Scope(new ImportBuilder(graph.name === "" ? "main" : graph.name));
-  const importer = new GraphImporter(new ImportSession(options, problems, model.functions), scope, opset);
+  const host = new HostBuilder(scope.builder);
+  const importer = new GraphImporter(new ImportSession(options, problems, model.functions, host), scope, opset);
   importer.constants(graph);
-  addInputs(graph, scope, options, problems);
+  addInputs(graph, { scope, host }, options, problems);
   importer.nodes(graph);
   for (const { name } of graph.output) {
     problems.attempt({}, () => {
       const thing = importer.output(name);
-      if (thing !== undefined) addOutput(scope.builder, thing, name);
+      if (thing !== undefined) addOutput({ builder: scope.builder, host }, thing, name);
     });
   }
   problems.throwIfAny();
-  return scope.builder.finish();
+  return host.finish(scope.builder.finish());
 }
 
 /** Of ONNX's own operators. Throws `model.unsupported`. */
 export function opsetOf({ opsetImport }: Pick<OnnxModel, "opsetImport">): number {
-  const version = opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? 1;
+  const version = opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? (opsetImport.length > 0 ? NEWEST_OPSET : 1);
   if (version >= OLDEST_OPSET && version <= NEWEST_OPSET) return version;
   throw new HoneError("model.unsupported", `operator set ${version}: hone reads ${OLDEST_OPSET} to ${NEWEST_OPSET}`, {
     hint: "Convert the model with onnx.version_converter, or export it again.",

@@ -1,15 +1,17 @@
 /** The inputs and outputs of a model as the graph has them: a sequence is one input for each of its elements. */
 import { bindShape, sym, type Dim, type Shape } from "../../tensor/dim.ts";
 import type { Value } from "../../ir/graph.ts";
-import type { DType } from "../../tensor/dtype.ts";
+import type { AnyType } from "../../text/tensor.ts";
 import { solveSymbols, type InputShapes } from "../../tensor/solve.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import type { ImportBuilder } from "../builder.ts";
 import type { Problems } from "../problems.ts";
 import type { OnnxGraph, OnnxType, OnnxValueInfo } from "./ast.ts";
 import { countedOf } from "./counted.ts";
+import type { HostBuilder } from "./host.ts";
 import { mark, NARROW_TYPES, type NarrowType } from "./narrow.ts";
 import type { Scope } from "./scope.ts";
+import { STRING } from "./strings.ts";
 import { isTensor, type Thing } from "./things.ts";
 import { onnxTypeName, storageOf } from "./types.ts";
 
@@ -24,7 +26,7 @@ export interface InputOptions {
 const MAX_LENGTH = 4096;
 
 interface TensorType {
-  readonly dtype: DType;
+  readonly dtype: AnyType;
   readonly shape: Shape;
   readonly narrow?: NarrowType | undefined;
 }
@@ -33,7 +35,13 @@ interface TensorType {
 type Declared =
   string | { readonly kind: "sequence"; readonly items: readonly Declared[] } | { readonly kind: "optional"; readonly value?: Declared };
 
-export function addInputs(graph: OnnxGraph, scope: Scope, options: InputOptions, problems: Problems): void {
+/** Where the inputs are known, and where those go that no kernel reads. */
+interface Places {
+  readonly scope: Scope;
+  readonly host: HostBuilder;
+}
+
+export function addInputs(graph: OnnxGraph, { scope, host }: Places, options: InputOptions, problems: Problems): void {
   const initialized = new Set(graph.initializer.map((t) => t.name));
   const types = new Map<string, TensorType>();
   const declared = new Map<string, Declared>();
@@ -51,7 +59,9 @@ export function addInputs(graph: OnnxGraph, scope: Scope, options: InputOptions,
       return { kind: "optional", value: d.value === undefined ? undefined : make(d.value) };
     }
     const { dtype, shape, narrow }: TensorType = types.get(d) ?? { dtype: "float32", shape: [] };
-    return mark(scope.builder.input(d, dtype, bindShape(shape, bindings)), narrow);
+    const bound = bindShape(shape, bindings);
+    const text = host.input(d, dtype, bound);
+    return dtype === "string" ? text : mark(scope.builder.input(d, dtype, bound), narrow);
   };
   for (const [name, d] of declared) scope.set(name, make(d));
 }
@@ -87,7 +97,7 @@ function elementNames(name: string, { shapes = {}, lists }: InputOptions): reado
 function tensorType(name: string, type: OnnxType | undefined, shared: boolean, given: readonly number[] | undefined): TensorType {
   const found = type?.tensorType;
   if (found === undefined) throw new HoneError("model.unsupported", `the input "${name}" is not a dense tensor`);
-  const dtype = storageOf(found.elemType);
+  const dtype = found.elemType === STRING ? "string" : storageOf(found.elemType);
   const narrow = NARROW_TYPES[found.elemType];
   if (dtype === undefined) throw new HoneError("model.unsupported", `the input "${name}" has the type ${onnxTypeName(found.elemType)}`);
   if (found.shape !== undefined)
@@ -104,19 +114,28 @@ function dimOf(value: bigint | undefined, param: string | undefined, fallback: s
   return sym(name.replace(/\W+/g, "_"));
 }
 
+interface Outputs {
+  readonly builder: ImportBuilder;
+  readonly host: HostBuilder;
+}
+
 /** What is counted has a second output, which tells its shape. */
-function addTensor(builder: ImportBuilder, value: Value, name: string): void {
+function addTensor({ builder, host }: Outputs, value: Value, name: string): void {
   builder.output(value, name);
+  host.output(name, value);
   const counted = countedOf(value);
   if (!counted) return;
   const label = `${name}.shape`;
   const options = { name: label, origin: [] };
-  builder.output(must(builder.ops("sizedShape", [value, counted.count], { axis: counted.axis }, options)[0], label), label);
+  const shape = must(builder.ops("sizedShape", [value, counted.count], { axis: counted.axis }, options)[0], label);
+  builder.output(shape, label);
+  host.output(label, shape);
 }
 
 /** Makes a thing an output: a sequence is one for each element, and an optional without an element none. */
-export function addOutput(builder: ImportBuilder, thing: Thing, name: string): void {
-  if (isTensor(thing)) addTensor(builder, thing, name);
-  else if (thing.kind === "sequence") thing.items.forEach((item, i) => addOutput(builder, item, `${name}.${i}`));
-  else if (thing.value !== undefined) addOutput(builder, thing.value, name);
+export function addOutput(places: Outputs, thing: Thing, name: string): void {
+  if (isTensor(thing)) addTensor(places, thing, name);
+  else if (thing.kind === "text") places.host.output(name, thing);
+  else if (thing.kind === "sequence") thing.items.forEach((item, i) => addOutput(places, item, `${name}.${i}`));
+  else if (thing.value !== undefined) addOutput(places, thing.value, name);
 }

@@ -6,12 +6,16 @@ import { gatherProblems, type Problems } from "../problems.ts";
 import type { OnnxFunction, OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
 import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./functions.ts";
-import { findFlowMapper, findMapper } from "./map/index.ts";
+import type { HostBuilder } from "./host.ts";
+import { findFlowMapper, findMapper, findTextMapper } from "./map/index.ts";
 import type { Flow, FlowMapper, MadeRegion, RegionMaker } from "./map/flow.ts";
-import { NodeView, nodeName } from "./map/node.ts";
+import { NodeView, nodeName, type Mapper } from "./map/node.ts";
+import { moved } from "./map/text.ts";
+import { isText, type TextMapper } from "./map/text-node.ts";
 import { refuseCounted } from "./counted.ts";
 import { narrowOf } from "./narrow.ts";
 import { Scope } from "./scope.ts";
+import { STRING, stringsOf } from "./strings.ts";
 import { tensorOf } from "./tensor.ts";
 import { isTensor, tensorOnly, type Thing } from "./things.ts";
 
@@ -32,6 +36,7 @@ const BROKEN = new Error("broken");
 export class ImportSession {
   readonly settings: ImportSettings;
   readonly functions: FunctionTable;
+  readonly host: HostBuilder;
   problems: Problems;
   /** How often each node name was seen: ONNX does not ask for unique ones. */
   readonly #seen = new Map<string, number>();
@@ -39,8 +44,9 @@ export class ImportSession {
   readonly scopes: Map<OnnxGraph, Scope | undefined> = new Map<OnnxGraph, Scope | undefined>();
   #nodes = 0;
 
-  constructor(settings: ImportSettings, problems: Problems, functions: readonly OnnxFunction[]) {
+  constructor(settings: ImportSettings, problems: Problems, functions: readonly OnnxFunction[], host: HostBuilder) {
     this.settings = settings;
+    this.host = host;
     this.problems = problems;
     this.functions = new FunctionTable(functions);
   }
@@ -101,7 +107,11 @@ export class GraphImporter implements Flow {
       if (!used.has(proto.name)) return;
       this.#scope.set(
         proto.name,
-        problems.attempt({}, () => this.#scope.builder.constant(tensorOf(proto, settings), proto.name)),
+        problems.attempt({}, () =>
+          proto.dataType === STRING
+            ? this.#session.host.constant(stringsOf(proto))
+            : this.#scope.builder.constant(tensorOf(proto, settings), proto.name),
+        ),
       );
     };
     graph.initializer.forEach(add);
@@ -218,15 +228,22 @@ export class GraphImporter implements Flow {
   #mapperOf(node: OnnxNode): (n: NodeView, things: readonly (Thing | undefined)[]) => Thing | readonly Thing[] {
     const callee = this.#session.functions.find(node);
     if (callee) return (_, things) => this.#expand(node, callee, things);
-    const known = isOnnxDomain(node.domain);
-    const flowMapper = known ? findFlowMapper(node.opType) : undefined;
-    const mapper = known ? findMapper(node.opType) : undefined;
+    const { textMapper, flowMapper, mapper } = mappersOf(node);
+    if (textMapper && ((!mapper && !flowMapper) || makesText(node))) return (n, things) => this.#text(n, things, textMapper);
     if (flowMapper) return (n, things) => (mapper && things.every(isTensor) ? mapper(n) : this.#flow(n, things, flowMapper));
     if (!mapper) throw unknownOperator(node);
     return (n, things) => {
+      const strings = textMapper ?? (things.some((t) => isText(t) && t.type === "string") ? movedBy(mapper) : undefined);
+      if (strings && things.some(isText)) return this.#text(n, things, strings);
       for (const t of things) if (t) tensorOnly(t, `an input of ${node.opType}`);
       return mapper(n);
     };
+  }
+
+  #text(n: NodeView, things: readonly (Thing | undefined)[], mapper: TextMapper): Thing | readonly Thing[] {
+    if (!this.#session.host.isFor(this.#scope.builder))
+      throw n.unsupported("strings in a subgraph that is chosen or repeated while the model runs");
+    return mapper(n, things, this.#session.host);
   }
 
   #flow(n: NodeView, things: readonly (Thing | undefined)[], mapper: FlowMapper): Thing | readonly Thing[] {
@@ -244,6 +261,32 @@ export class GraphImporter implements Flow {
 }
 
 type NodeAttribute = OnnxNode["attribute"][number];
+
+/** Operators of ONNX, and those on strings of ONNX-ML. */
+function mappersOf({ domain, opType }: OnnxNode): {
+  readonly textMapper: TextMapper | undefined;
+  readonly flowMapper: FlowMapper | undefined;
+  readonly mapper: Mapper | undefined;
+} {
+  const known = isOnnxDomain(domain);
+  return {
+    textMapper: known || domain === "ai.onnx.ml" ? findTextMapper(opType) : undefined,
+    flowMapper: known ? findFlowMapper(opType) : undefined,
+    mapper: known ? findMapper(opType) : undefined,
+  };
+}
+
+const movedBy =
+  (mapper: Mapper): TextMapper =>
+  (n, things, host) =>
+    moved(n, mapper, things, host);
+
+/** Whether an operator that also is one of numbers gives strings, or takes them as attributes. */
+function makesText({ opType, attribute }: OnnxNode): boolean {
+  if (opType === "Cast") return attribute.some((a) => a.name === "to" && a.i === BigInt(STRING));
+  if (opType !== "Constant") return false;
+  return attribute.some((a) => a.t?.dataType === STRING || a.name === "value_string" || a.name === "value_strings");
+}
 
 const isList = (made: Thing | readonly Thing[]): made is readonly Thing[] => Array.isArray(made);
 

@@ -1,8 +1,10 @@
 import { HoneError } from "../../util/errors.ts";
-import { bytesOf, type Tensor } from "../../tensor/tensor.ts";
+import { bytesOf } from "../../tensor/tensor.ts";
+import { isStrings, type AnyTensor, type AnyType } from "../../text/tensor.ts";
 import { encode } from "../protobuf/write.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from "./ast.ts";
 import { modelSchema, tensorSchema } from "./schema.ts";
+import { STRING } from "./strings.ts";
 import { onnxTypeOf } from "./types.ts";
 
 /** A protobuf message cannot be longer: its readers count in int32. */
@@ -60,7 +62,7 @@ export function onnxGraph(parts: Partial<OnnxGraph>): OnnxGraph {
 }
 
 /** What an attribute may be given as: a bigint or a list of them, a float or a list of them, text, a tensor or a subgraph. */
-export type AttributeValue = bigint | number | string | readonly bigint[] | readonly number[] | Tensor | OnnxGraph;
+export type AttributeValue = bigint | number | string | readonly bigint[] | readonly number[] | readonly string[] | AnyTensor | OnnxGraph;
 
 export function onnxNode(
   opType: string,
@@ -92,13 +94,16 @@ export function onnxAttribute(name: string, value: AttributeValue): OnnxAttribut
   if (typeof value === "string") return { ...base, type: 3, s: new TextEncoder().encode(value) };
   if ("node" in value) return { ...base, type: 5, g: value };
   if ("dims" in value) return { ...base, type: 4, t: onnxTensor("", value) };
+  const strings = value.filter((v) => typeof v === "string");
+  if (strings.length > 0) return { ...base, type: 8, strings: strings.map((s) => new TextEncoder().encode(s)) };
   const ints = value.filter((v) => typeof v === "bigint");
   if (ints.length === value.length) return { ...base, type: 7, ints: BigInt64Array.from(ints) };
   return { ...base, type: 6, floats: Float32Array.from(value, Number) };
 }
 
 /** A tensor with its data in `rawData`: a view, not a copy. */
-export function onnxTensor(name: string, t: Tensor): OnnxTensor {
+export function onnxTensor(name: string, t: AnyTensor): OnnxTensor {
+  if (isStrings(t)) return { ...NO_DATA, name, dims: t.dims, dataType: STRING, stringData: t.data.map((s) => new TextEncoder().encode(s)) };
   return { ...NO_DATA, name, dims: t.dims, dataType: onnxTypeOf(t.type), rawData: bytesOf(t) };
 }
 
@@ -116,8 +121,8 @@ const NO_DATA = {
 };
 
 /** An input or output; a dim that is text is symbolic. */
-export function onnxValueInfo(name: string, dtype: Tensor["type"], dims: readonly (number | string)[]): OnnxValueInfo {
+export function onnxValueInfo(name: string, dtype: AnyType, dims: readonly (number | string)[]): OnnxValueInfo {
   const dim = dims.map((d) => ({ denotation: "", ...(typeof d === "number" ? { dimValue: BigInt(d) } : { dimParam: d }) }));
-  const type = { denotation: "", tensorType: { elemType: onnxTypeOf(dtype), shape: { dim } } };
+  const type = { denotation: "", tensorType: { elemType: dtype === "string" ? STRING : onnxTypeOf(dtype), shape: { dim } } };
   return { name, type, docString: "", metadataProps: [] };
 }

@@ -2,8 +2,10 @@ import type { Manifest, ManifestValue } from "../../engine/format.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { sized } from "../../tensor/sized.ts";
+import type { AnyTensor } from "../../text/tensor.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { allocateOutputs, bindFeeds, bindOutputs } from "./feeds.ts";
+import { beginHosted, type HostedRun } from "./hosted.ts";
 import { ContextPool } from "./pool.ts";
 import type { Backend, Feeds, RunOptions, SessionInfo, ValueMetadata } from "./types.ts";
 
@@ -27,10 +29,12 @@ export class Runner {
   /**
    * Runs the model off the event loop; the answer is fresh tensors by the names of the outputs. The arrays of `feeds` are
    * read until it settles: they must not be changed, transferred or detached before. An output NAME whose size depends on data has a
-   * second one, NAME.shape, and is as large as that says; {@link runInto} wants room for the most there can be.
+   * second one, NAME.shape, and is as large as that says; {@link runInto} wants room for the most there can be. Of a model with strings
+   * `run<AnyTensor>` says that some of the outputs are such.
    */
-  async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
-    const { profile, inputs } = this.#bind(feeds);
+  async run<T extends AnyTensor = Tensor>(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, T>> {
+    const begun = this.#begin(feeds);
+    const { profile, inputs } = this.#bind(begun.feeds);
     const outputs = allocateOutputs(this.manifest, profile, this.#memory);
     await this.#execute(
       profile,
@@ -38,29 +42,32 @@ export class Runner {
       outputs.map((t) => t.data),
       options,
     );
-    return this.#byName(outputs);
+    return begun.after(this.#byName(outputs)) as Record<string, T>;
   }
 
   /** The same on this thread, for models so small that the way to another thread would cost more. */
-  runSync(feeds: Feeds): Record<string, Tensor> {
-    const { profile, inputs } = this.#bind(feeds);
+  runSync<T extends AnyTensor = Tensor>(feeds: Feeds): Record<string, T> {
+    const begun = this.#begin(feeds);
+    const { profile, inputs } = this.#bind(begun.feeds);
     const outputs = allocateOutputs(this.manifest, profile, this.#memory);
     this.#executeNow(
       profile,
       inputs,
       outputs.map((t) => t.data),
     );
-    return this.#byName(outputs);
+    return begun.after(this.#byName(outputs)) as Record<string, T>;
   }
 
   /** Writes the results into the caller's tensors, all of them, and allocates nothing native. */
   async runInto(feeds: Feeds, outputs: Feeds, options: RunOptions = {}): Promise<void> {
+    this.#refuseHosted();
     const bound = this.#bind(feeds);
     await this.#execute(bound.profile, bound.inputs, bindOutputs(this.manifest, bound, outputs), options);
   }
 
   /** {@link runInto} on this thread. */
   runIntoSync(feeds: Feeds, outputs: Feeds): void {
+    this.#refuseHosted();
     const bound = this.#bind(feeds);
     this.#executeNow(bound.profile, bound.inputs, bindOutputs(this.manifest, bound, outputs));
   }
@@ -69,6 +76,19 @@ export class Runner {
   close(): Promise<void> {
     this.#closed = true;
     return this.#pool.close();
+  }
+
+  #begin(feeds: Feeds): HostedRun {
+    const { host, inputs } = this.manifest;
+    if (!host || this.#closed) return { feeds, after: (results) => ({ ...results }) };
+    return beginHosted(host, inputs, feeds);
+  }
+
+  #refuseHosted(): void {
+    if (!this.manifest.host) return;
+    throw new HoneError("usage", "the model has strings, which runInto cannot write into memory", {
+      hint: "Use run, which gives fresh tensors.",
+    });
   }
 
   #bind(feeds: Feeds): ReturnType<typeof bindFeeds> {
@@ -128,10 +148,11 @@ export class SessionCore extends Runner {
     super(manifest, backend, limit);
     this.#backend = backend;
     this.info = info;
-    this.inputNames = manifest.inputs.map((v) => v.name);
-    this.outputNames = manifest.outputs.map((v) => v.name);
-    this.inputMetadata = manifest.inputs.map(metadata);
-    this.outputMetadata = manifest.outputs.map(metadata);
+    const { inputs, outputs } = manifest.host ?? manifest;
+    this.inputNames = inputs.map((v) => v.name);
+    this.outputNames = outputs.map((v) => v.name);
+    this.inputMetadata = inputs.map(metadata);
+    this.outputMetadata = outputs.map(metadata);
   }
 
   /** A context apart from those that the session's own runs share. */
@@ -156,6 +177,6 @@ export class SessionCore extends Runner {
   }
 }
 
-function metadata(value: ManifestValue): ValueMetadata {
+function metadata(value: Pick<ValueMetadata, "name" | "type"> & Pick<ManifestValue, "dims">): ValueMetadata {
   return { name: value.name, isTensor: true, type: value.type, shape: value.dims };
 }

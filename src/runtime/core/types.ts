@@ -1,8 +1,9 @@
-import type { DType, TypedArray } from "../../tensor/dtype.ts";
+import type { TypedArray } from "../../tensor/dtype.ts";
+import type { AnyType } from "../../text/tensor.ts";
 
 /**
  * What run() takes for an input: a hone tensor, or a tensor of ONNX Runtime's JavaScript API. `data` is checked to be the
- * typed array of `type`; float16 and bfloat16 come as raw bits in a Uint16Array, bool as 0 and 1 in a Uint8Array.
+ * typed array of `type`, or for `string` an array of strings; float16 and bfloat16 come as raw bits in a Uint16Array, bool as 0 and 1 in a Uint8Array.
  */
 export interface FeedTensor {
   readonly type: string;
@@ -17,7 +18,7 @@ export type Feeds = Readonly<Record<string, FeedTensor>>;
 export interface ValueMetadata {
   readonly name: string;
   readonly isTensor: true;
-  readonly type: DType;
+  readonly type: AnyType;
   readonly shape: readonly (number | string)[];
 }
 

@@ -131,13 +131,22 @@ const others: readonly OpCase[] = [
     build: (m) => m.op("batchNorm", [m.x([2, 5, 3, 4]), m.w([5]), m.w([5]), m.w([5]), m.w([5], { low: 0.5, high: 2 })], { epsilon: 1e-5 }),
   },
   {
-    // Whole numbers: halves that never reach memory are not rounded.
-    name: "whole numbers to halves and back",
+    name: "to halves and back",
     build: (m) =>
-      ["float16", "float32", "bfloat16", "float32"].reduce(
-        (v, to) => m.op("cast", [v], { to }),
-        m.op("floor", [m.x([2, 5, 19], { low: -100, high: 100 })]),
-      ),
+      ["float16", "bfloat16"].map((to) => {
+        // What rounding takes away is all that is left.
+        const x = m.x([2, 5, 19], { low: -100, high: 100 });
+        return m.op("mul", [m.op("sub", [x, m.op("cast", [m.op("cast", [x], { to })], { to: "float32" })]), m.f32([1000], [])]);
+      }),
+  },
+  {
+    name: "a sum of halves that leaves them",
+    build: (m) =>
+      (["float16", "bfloat16"] as const).map((dtype) => {
+        const [x, y] = [m.x([5, 19], { dtype, low: 1, high: 2 }), m.x([5, 19], { dtype, low: 0.001, high: 0.01 })];
+        const sum = m.op("cast", [m.op("add", [x, y])], { to: "float32" });
+        return m.op("sub", [sum, m.op("cast", [x], { to: "float32" })]);
+      }),
   },
   {
     name: "a chain of elementwise ops with a scalar and a row",

@@ -16,6 +16,8 @@ import { SIZED, sizeGuarded } from "./sized.ts";
 import { RESIZES } from "./resize.ts";
 import { SIGNALS } from "./signal.ts";
 import { SHAPES } from "./shape.ts";
+import { TEXTS } from "./text.ts";
+import type { TextMapper } from "./text-node.ts";
 import { WINDOWS } from "./window.ts";
 
 /** Every operator of ONNX that hone reads, by its name. */
@@ -41,6 +43,11 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
 
 /** Those that take subgraphs, sequences or optionals. */
 const FLOW_MAPPERS: ReadonlyMap<string, FlowMapper> = new Map(Object.entries({ ...CONTROL, ...SEQUENCES }));
+
+const TEXT_MAPPERS: ReadonlyMap<string, TextMapper> = new Map(Object.entries(TEXTS));
+
+/** Of an operator some of whose operands are strings. */
+export const findTextMapper = (opType: string): TextMapper | undefined => TEXT_MAPPERS.get(opType);
 
 export const findFlowMapper = (opType: string): FlowMapper | undefined => FLOW_MAPPERS.get(opType);
 

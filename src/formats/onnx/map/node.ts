@@ -40,6 +40,11 @@ export class NodeView {
     this.#attributes = new Map(node.attribute.map((a) => [a.name, a]));
   }
 
+  /** The same node with other inputs. */
+  within(inputs: readonly (Value | undefined)[]): NodeView {
+    return new NodeView(this.node, this.name, inputs, this.#context);
+  }
+
   /** An input that the operator cannot be without. */
   input(i: number): Value {
     const value = this.inputs[i];
@@ -113,6 +118,11 @@ export class NodeView {
     const known = this.#context.builder.known(value);
     if (known === undefined) return undefined;
     return Array.from<number | bigint, number>(known.data, (v) => (typeof v === "bigint" ? saturate(v) : v));
+  }
+
+  /** What a value holds, where that is known while importing. */
+  knownTensor(value: Value): Tensor | undefined {
+    return this.#context.builder.known(value);
   }
 
   /** The values of an integer input that must be known now; `undefined` when it is not given. */

@@ -123,11 +123,11 @@ const map: FlowMapper = (n, things, flow) => {
 };
 
 const hasElement = (thing: Thing | undefined): boolean =>
-  thing !== undefined && (isTensor(thing) || thing.kind === "sequence" || thing.value !== undefined);
+  thing !== undefined && (isTensor(thing) || thing.kind !== "optional" || thing.value !== undefined);
 
 const getElement: FlowMapper = (_, [thing]) => {
   if (thing === undefined) throw new HoneError("model.damaged", "the node has no input 0");
-  if (isTensor(thing) || thing.kind === "sequence") return thing;
+  if (isTensor(thing) || thing.kind !== "optional") return thing;
   if (thing.value === undefined) throw new HoneError("model.damaged", "the optional has no element to get");
   return thing.value;
 };
