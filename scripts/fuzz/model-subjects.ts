@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSy
 import { join } from "node:path";
 import { compileGraph } from "../../src/compiler/compile.ts";
 import { importModel } from "../../src/formats/index.ts";
-import type { OnnxModel, OnnxTensor } from "../../src/formats/onnx/ast.ts";
+import type { OnnxModel, OnnxNode, OnnxTensor } from "../../src/formats/onnx/ast.ts";
 import { readOnnx } from "../../src/formats/onnx/read.ts";
 import { writeOnnx } from "../../src/formats/onnx/write.ts";
 import { readTflite } from "../../src/formats/tflite/read.ts";
@@ -117,7 +117,7 @@ function withHostileWeights(t: OnnxTensor, random: Random): OnnxTensor {
 /** Whether the parts that have bodies are still there. */
 function isWhole(tree: unknown): tree is OnnxModel {
   const { graph, functions } = tree as Partial<OnnxModel>;
-  return Array.isArray(functions) && Array.isArray(graph?.node) && graph.node.every((n) => Array.isArray(n.attribute));
+  return Array.isArray(functions) && Array.isArray(graph?.node) && graph.node.every((n: Partial<OnnxNode>) => Array.isArray(n.attribute));
 }
 
 /** Whether a changed tree still has the types that the writer needs; a string among the dims is no file. */

@@ -1,5 +1,5 @@
 /** Ops that pick single elements (ONNX operator specification: GatherElements, GatherND, Trilu, ReverseSequence). */
-import { add, binary, compare, constant, int, sub } from "../loop/expr.ts";
+import { binary, compare, constant, int, sub } from "../loop/expr.ts";
 import type { Expr } from "../loop/types.ts";
 import * as a from "./arith.ts";
 import { axisOf, defineOp, misfit, sameAs, type Op } from "./define.ts";
@@ -8,8 +8,8 @@ import { gather } from "./nests.ts";
 /** Indices that count from the end wrap; those out of range are clamped, so that no data can make a kernel read outside. */
 export function safeIndex(i: Expr, size: number): Expr {
   const at = a.cast(i, "index");
-  const wrapped = a.select(a.lt(at, int(0)), add(at, int(size)), at);
-  return binary("min", binary("max", wrapped, int(0)), int(size - 1));
+  const wrapped = a.select(a.lt(at, int(0)), a.add(at, int(size)), at);
+  return a.min(a.max(wrapped, int(0)), int(size - 1));
 }
 
 /** out[i][j] = x[indices[i][j]][j] for axis 0. */

@@ -3,8 +3,8 @@ import { addDim, divDim, mulDim, type Dim } from "../tensor/dim.ts";
 import { add, binary, constant, div, int, mod, mul, sub } from "../loop/expr.ts";
 import type { Expr } from "../loop/types.ts";
 import { HoneError } from "../util/errors.ts";
-import * as a from "./arith.ts";
 import { axisOf, constantInts, defineOp, misfit, sameAs, type Computed, type Known, type Op, unknownDim } from "./define.ts";
+import { safeIndex } from "./elements.ts";
 import { gather } from "./nests.ts";
 
 interface Cut {
@@ -103,13 +103,6 @@ export const split: Op = defineOp({
     });
   },
 });
-
-/** Indices that count from the end wrap; those out of range are clamped, so that no data can make a kernel read outside. */
-function safeIndex(i: Expr, size: number): Expr {
-  const at = a.cast(i, "index");
-  const wrapped = a.select(a.lt(at, int(0)), add(at, int(size)), at);
-  return binary("min", binary("max", wrapped, int(0)), int(size - 1));
-}
 
 /** x's slices along an axis at the indices. */
 export const gatherOp: Op = defineOp({

@@ -17,6 +17,10 @@ const floats = Object.values(NARROW_TYPES).flatMap(({ name, float }) =>
 export const NARROW_CASES: readonly OpCase[] = [
   ...floats,
   { name: "encodeFloat of no numbers", build: (m) => m.op("encodeFloat", [m.f32([NaN, Infinity, -Infinity, 0, -0, 1e-30, -1e-30, 3e38])]) },
+  {
+    name: "gather by bytes, rows that are no whole number of vectors",
+    build: (m) => m.op("gather", [m.w([16]), m.x([3, 5], { dtype: "uint8", low: 0, high: 15 })]),
+  },
   ...["up", "down", "nearest"].map((round): OpCase => ({
     name: `encodeExponent ${round}`,
     build: (m) => m.op("encodeExponent", [m.x([5, 31], { low: -40, high: 40 })], { round }),
