@@ -96,8 +96,8 @@ for (const model of MODELS) {
       async () => {
         const { engine } = await buildModel(path, { targets: [target] });
         const session = await Session.open(engine, { native: target === "native" ? "allow" : "never" });
-        const inputs = seededInputs(session.inputMetadata.map(({ type, shape }) => ({ dtype: type, dims: shape.map(Number) })));
-        const feeds = Object.fromEntries(session.inputMetadata.map(({ name }, i) => [name, must(inputs[i], name)]));
+        const inputs = seededInputs(session.manifest.inputs.map(({ type, dims }) => ({ dtype: type, dims: dims.map(Number) })));
+        const feeds = Object.fromEntries(session.manifest.inputs.map(({ name }, i) => [name, must(inputs[i], name)]));
         const outputs = await session.run(feeds);
         await session.close();
         const hashes = must(oracle.models[stem], stem).map(({ name }) => {
