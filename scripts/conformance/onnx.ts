@@ -1,7 +1,7 @@
 /**
  * npm run conformance:onnx [-- --target interpret|c|c-naive|wasm] [--group node] [--only REGEXP] [--json] [--list]
  * Runs ONNX's backend test suite and counts what passes. Fails when a case fails that is not in the list of exclusions, or one
- * in it passes.
+ * in it passes, or when what is unsupported is not what the list of that says.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -51,6 +51,24 @@ function trace(name: string): void {
 }
 
 const EXCLUSIONS = JSON.parse(readFileSync(join(import.meta.dirname, "onnx-exclusions.json"), "utf8")) as Record<string, string>;
+
+interface Unsupported {
+  readonly reason: string;
+  readonly cases: readonly string[];
+}
+
+/** What hone does not read, and why not. */
+const UNSUPPORTED = new Set(
+  (JSON.parse(readFileSync(join(import.meta.dirname, "onnx-unsupported.json"), "utf8")) as readonly Unsupported[]).flatMap((u) => u.cases),
+);
+
+/** Cases whose verdict contradicts the lists, in words; one that is not run is not judged. */
+function contradictions(verdicts: readonly Verdict[]): string[] {
+  return verdicts.flatMap(({ name, state }) => {
+    if (state === "unsupported" && !UNSUPPORTED.has(name)) return [`${name} is unsupported, and not listed as such`];
+    return state !== "unsupported" && UNSUPPORTED.has(name) ? [`${name} is read: take it out of the unsupported ones`] : [];
+  });
+}
 
 function failure(group: string, name: string, error: unknown): Verdict {
   const text = error instanceof HoneError ? error.describe() : String(error instanceof Error ? error.stack : error);
@@ -132,7 +150,11 @@ async function main(): Promise<number> {
     const unused =
       options.only === "" && options.group === undefined ? verdicts.filter((v) => v.state === "passed" && v.name in EXCLUSIONS) : [];
     unused.forEach((v) => process.stderr.write(`${v.name} passes: take it out of the exclusions\n`));
-    return verdicts.some((v) => v.state === "failed") || (options.target === "interpret" && unused.length > 0) ? 1 : 0;
+    const contradicted = contradictions(verdicts);
+    contradicted.forEach((line) => process.stderr.write(`${line}\n`));
+    return contradicted.length > 0 || verdicts.some((v) => v.state === "failed") || (options.target === "interpret" && unused.length > 0)
+      ? 1
+      : 0;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
