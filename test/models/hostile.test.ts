@@ -1,10 +1,11 @@
 /** Models that `npm run fuzz` and its like made: each once hung, exhausted memory or broke with an error that was not hone's. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { compileGraph } from "../../src/compiler/compile.ts";
 import { importModel } from "../../src/formats/index.ts";
 import type { OnnxNode } from "../../src/formats/onnx/ast.ts";
 import { onnxGraph, onnxModel, onnxNode, onnxTensor, onnxValueInfo, writeOnnx } from "../../src/formats/onnx/write.ts";
 import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { stringTensor, type AnyTensor, type StringTensor } from "../../src/text/tensor.ts";
 import { HoneError } from "../../src/util/errors.ts";
 
 const i64 = (...list: (number | bigint)[]): Tensor => tensor("int64", [list.length], BigInt64Array.from(list, BigInt));
@@ -99,4 +100,42 @@ test("a long chain of x + x does not become one expression", () => {
       [4],
     ),
   ).toBe("compiled");
+});
+
+describe("strings", () => {
+  const one = (text: string): StringTensor => stringTensor([1], [text]);
+
+  /** `imported`, or the code of the error. */
+  function imported(node: readonly OnnxNode[], constants: Readonly<Record<string, AnyTensor>>): string {
+    const graph = onnxGraph({
+      node,
+      initializer: Object.entries(constants).map(([name, t]) => onnxTensor(name, t)),
+      input: [onnxValueInfo("x", "string", [4])],
+      output: [onnxValueInfo("y", "string", [])],
+    });
+    const model = onnxModel({ graph, opsetImport: [{ domain: "", version: 20 }] });
+    try {
+      importModel(writeOnnx(model), { file: "hostile.onnx" });
+      return "imported";
+    } catch (error) {
+      if (error instanceof HoneError) return error.code;
+      throw error;
+    }
+  }
+
+  test("a constant that doubles sixty times ends at a bound", () => {
+    const doubled = chain(60, (from, to) => onnxNode("StringConcat", [from === "x" ? "s" : from, from === "x" ? "s" : from], [to]));
+    expect(imported(doubled, { s: one("0123456789") })).toBe("graph.shape");
+  });
+
+  test("a string repeated 2^40 times is an error of shapes", () => {
+    expect(imported([onnxNode("Tile", ["x", "n"], ["y"])], { n: i64(1n << 40n) })).toBe("graph.shape");
+    expect(imported([onnxNode("Expand", ["s", "n"], ["y"])], { s: one("a"), n: i64(huge) })).toBe("graph.shape");
+  });
+
+  test("a pattern that would try for ever is matched in a moment", { timeout: 10_000 }, () => {
+    const nodes = [onnxNode("RegexFullMatch", ["s"], ["good"], { pattern: "(a*)*(a|a)*b" }), onnxNode("Cast", ["good"], ["y"], { to: 8n })];
+    expect(imported(nodes, { s: one("a".repeat(5000)) })).toBe("imported");
+    expect(imported([onnxNode("RegexFullMatch", ["x"], ["y"], { pattern: "((a{999}){999}){999}" })], {})).toBe("model.unsupported");
+  });
 });

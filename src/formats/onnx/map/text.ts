@@ -3,7 +3,7 @@ import type { Value } from "../../../ir/graph.ts";
 import { isStatic, sym, type Dim, type Shape } from "../../../tensor/dim.ts";
 import { elementCount, tensor } from "../../../tensor/tensor.ts";
 import { fullMatcher } from "../../../text/regex/match.ts";
-import { stringTensor } from "../../../text/tensor.ts";
+import { stringCount, stringTensor } from "../../../text/tensor.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { HostBuilder } from "../host.ts";
 import { STRING, stringsOf } from "../strings.ts";
@@ -146,6 +146,7 @@ export function moved(n: NodeView, mapper: Mapper, things: readonly (Thing | und
   });
   const made = mapper(n.within(inputs));
   return ("dtype" in made ? [made] : made).map((ids) => {
+    if (isStatic(ids.shape)) stringCount(ids.shape);
     const results = [{ type: "string", shape: ids.shape }] as const;
     const known = n.knownTensor(ids);
     if (!known) return must(host.call({ op: "take", inputs: [ids, ...tables], attrs: {}, results, origin: opType })[0], "strings");
