@@ -9,14 +9,15 @@ import type { BuildModelOptions, Prepared } from "./build.ts";
 import { errorOf, type Judge } from "./judge.ts";
 import { Taps } from "./taps.ts";
 
-/** A calibrator; `best`, the one of three that is best for the whole model; or `auto`, the best for each value. */
+/** A calibrator; `best`, the one of two that is best for the whole model; or `auto`, the best for each value. */
 export type Method = CalibratorName | "best" | "auto";
 
 /**
- * What `best` tries: the methods that do not throw away the rare large values. Percentiles and entropy do, which can please the mean error
- * of the outputs while boxes that a detector finds move (docs/calibration.md).
+ * What `best` tries: the methods whose range is of all photos, and which do not throw away the rare large values. Percentiles and entropy do,
+ * which can please the mean error while boxes that a detector finds move; the moving average is mostly the range of the first photo, beyond
+ * which others go by chance (docs/calibration.md).
  */
-const CAREFUL: readonly CalibratorName[] = ["minmax", "moving", "mse"];
+const CAREFUL: readonly CalibratorName[] = ["minmax", "mse"];
 
 const NAMES = Object.keys(CALIBRATORS).filter((name): name is CalibratorName => Object.hasOwn(CALIBRATORS, name));
 
