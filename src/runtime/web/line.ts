@@ -1,7 +1,6 @@
 /** A worker that is asked and answers, in any order. */
-import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
-import { fromFailure, type Question, type Reply } from "./protocol.ts";
+import { fromFailure, type Answer, type Question, type Reply } from "./protocol.ts";
 
 /** What is used of a browser's Worker, so that Node's types serve. */
 export interface BrowserWorker {
@@ -12,7 +11,7 @@ export interface BrowserWorker {
 }
 
 interface Pending {
-  readonly resolve: (outputs: readonly TypedArray[]) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: HoneError) => void;
 }
 
@@ -38,7 +37,7 @@ export class WorkerLine {
   }
 
   /** Moves what is in `transfer`. Throws what the worker answers, `engine.load` when there is none, `engine.closed` after close(). */
-  ask(question: Question, transfer: ArrayBuffer[] = []): Promise<readonly TypedArray[]> {
+  ask(question: Question, transfer: ArrayBuffer[] = []): Promise<Answer> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -56,7 +55,7 @@ export class WorkerLine {
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     if ("failure" in reply) pending?.reject(fromFailure(reply.failure));
-    else pending?.resolve(reply.outputs);
+    else pending?.resolve(reply);
   }
 
   #fail(error: HoneError): void {

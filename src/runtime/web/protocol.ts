@@ -5,6 +5,8 @@ import type { ErrorCode } from "../../util/codes.ts";
 import { HoneError } from "../../util/errors.ts";
 import type { EngineCall, ThreadInit } from "../core/wasm/engine.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 export type Question =
   | {
       readonly kind: "open";
@@ -14,14 +16,27 @@ export type Question =
       /** How many share a run; more than one only where memory can be shared. */
       readonly threads: number;
     }
-  /** Inputs and outputs in the order of the manifest; outputs are answered in their length and type. */
-  | { readonly kind: "run"; readonly profile: number; readonly inputs: readonly TypedArray[] }
+  /** In the order of the manifest; outputs are what the last run of the profile answered, to be written anew, or none. */
+  | { readonly kind: "run"; readonly profile: number; readonly inputs: readonly Bytes[]; readonly outputs: readonly TypedArray[] }
   | { readonly kind: "help"; readonly thread: ThreadInit }
   | { readonly kind: "call"; readonly call: EngineCall };
 
 export type Request = Question & { readonly id: number };
 
-export type Reply = { readonly id: number; readonly outputs: readonly TypedArray[] } | { readonly id: number; readonly failure: Failure };
+/** What a question is answered with. A run's arrays go to and fro: new memory for a large image takes longer than its copy. */
+export interface Answer {
+  readonly outputs: readonly TypedArray[];
+  /** What the inputs came in. */
+  readonly inputs: readonly Bytes[];
+}
+
+export const NOTHING: Answer = { outputs: [], inputs: [] };
+
+/** What a message moves to the other side instead of copying it. */
+export const buffersOf = ({ inputs, outputs }: Answer): ArrayBuffer[] =>
+  [...inputs, ...outputs].flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+
+export type Reply = ({ readonly id: number } & Answer) | { readonly id: number; readonly failure: Failure };
 
 /** A HoneError as data; other classes do not survive the way between threads. */
 export interface Failure {

@@ -1,13 +1,12 @@
 /** The program of the worker that runs an engine for a page, and of those that share its runs. */
 import { HoneError, must } from "../../util/errors.ts";
-import type { TypedArray } from "../../tensor/dtype.ts";
 import { allocateOutputs } from "../core/feeds.ts";
 import type { BackendContext } from "../core/types.ts";
 import { WasmBackend, type WasmPlatform } from "../core/wasm/backend.ts";
 import { instantiate, WasmEngine, type EngineCall, type ThreadInit } from "../core/wasm/engine.ts";
 import { ThreadState } from "../core/wasm/together.ts";
 import { WebLane } from "./lane.ts";
-import { toFailure, type Reply, type Request } from "./protocol.ts";
+import { buffersOf, NOTHING, toFailure, type Answer, type Reply, type Request } from "./protocol.ts";
 
 /** What is used of a worker's global scope. */
 interface Scope {
@@ -49,17 +48,17 @@ class Host {
   }
 
   /** A run that threads gave up dismissed them: they start again while this one is not blocked. */
-  async run(profile: number, inputs: readonly TypedArray[]): Promise<readonly TypedArray[]> {
+  async run({ profile, inputs, outputs: given }: Extract<Request, { readonly kind: "run" }>): Promise<Answer> {
     const context = this.#contexts.get(profile) ?? this.#backend.createContext(profile);
     this.#contexts.set(profile, context);
-    const outputs = allocateOutputs(this.#engine.manifest, profile, platform).map((t) => t.data);
+    const outputs = given.length > 0 ? given : allocateOutputs(this.#engine.manifest, profile, platform).map((t) => t.data);
     try {
       context.run(inputs, outputs);
     } catch (error) {
       await this.#backend.startTeam();
       throw error;
     }
-    return outputs;
+    return { outputs, inputs };
   }
 }
 
@@ -85,25 +84,22 @@ class Helper {
 let host: Host | undefined;
 let helper: Helper | undefined;
 
-async function answer(request: Request): Promise<readonly TypedArray[]> {
-  if (request.kind === "run") return must(host, "an open engine").run(request.profile, request.inputs);
+async function answer(request: Request): Promise<Answer> {
+  if (request.kind === "run") return must(host, "an open engine").run(request);
   if (request.kind === "call") {
     must(helper, "a helper").call(request.call);
-    return [];
+    return NOTHING;
   }
   if (host !== undefined || helper !== undefined) throw new HoneError("internal", "a worker runs one engine");
   if (request.kind === "help") helper = new Helper(request.thread);
   else host = await Host.open(request);
-  return [];
+  return NOTHING;
 }
 
 scope.addEventListener("message", ({ data }) => {
   answer(data).then(
-    (outputs) => {
-      scope.postMessage(
-        { id: data.id, outputs },
-        outputs.map((o) => o.buffer),
-      );
+    (given) => {
+      scope.postMessage({ id: data.id, ...given }, buffersOf(given));
     },
     (error: unknown) => {
       scope.postMessage({ id: data.id, failure: toFailure(error) }, []);
