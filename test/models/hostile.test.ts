@@ -102,6 +102,15 @@ test("a long chain of x + x does not become one expression", () => {
   ).toBe("compiled");
 });
 
+test.each<[string, OnnxNode]>([
+  ["a scan", onnxNode("Scan", ["x", "", "x"], ["y"], { num_scan_inputs: 1n, body: onnxGraph({}) })],
+  ["a loop", onnxNode("Loop", ["", "", ""], ["y"], { body: onnxGraph({}) })],
+  ["a sequence", onnxNode("SequenceConstruct", ["", "x"], ["y"])],
+  ["a cast to strings", onnxNode("Cast", [""], ["y"], { to: 8n })],
+])("%s without an input is damaged", (_, node) => {
+  expect(outcome([node], [4])).toMatch(/^model\./);
+});
+
 describe("strings", () => {
   const one = (text: string): StringTensor => stringTensor([1], [text]);
 

@@ -51,6 +51,12 @@ export function tensorOnly(thing: Thing | undefined, what: string): Value {
   throw new HoneError("model.unsupported", `${what} is ${is}, where hone needs a tensor of numbers`);
 }
 
+/** What a node cannot be without. Throws `model.damaged`. */
+export function present<T>(thing: T | undefined, what: string): T {
+  if (thing === undefined) throw new HoneError("model.damaged", `the node lacks ${what}`);
+  return thing;
+}
+
 /** The thing with `f` of every tensor in it. */
 export function mapTensors(thing: Thing, f: (value: Value) => Value): Thing {
   if (isTensor(thing)) return f(thing);

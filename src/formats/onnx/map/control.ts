@@ -2,7 +2,7 @@ import { makeValue, type Graph, type Value } from "../../../ir/graph.ts";
 import { tensor } from "../../../tensor/tensor.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { OnnxGraph } from "../ast.ts";
-import { isTensor, tensorOnly, type Thing } from "../things.ts";
+import { isTensor, present, tensorOnly, type Thing } from "../things.ts";
 import type { Flow, FlowMapper, MadeRegion } from "./flow.ts";
 import type { NodeView } from "./node.ts";
 import { scan } from "./scan.ts";
@@ -71,7 +71,7 @@ function scalar(n: NodeView, i: number, absent: number): number | undefined {
 const loopNode: FlowMapper = (n, things, flow) => {
   const [trips, enters] = [scalar(n, 0, Infinity), scalar(n, 1, 1)];
   const known = enters === 0 ? 0 : enters === undefined || trips === Infinity ? undefined : trips;
-  const loop = { n, flow, body: n.graph("body"), trips: known, carried: things.slice(2).map((t) => must(t, "value")) };
+  const loop = { n, flow, body: n.graph("body"), trips: known, carried: things.slice(2).map((t) => present(t, "a value of the loop")) };
   // Without a count, a loop over sequences may still end by a condition that is known.
   const lists = !loop.carried.every(isTensor);
   if (lists && enters !== undefined && trips !== undefined) return unroll({ ...loop, trips: enters === 0 ? 0 : trips });

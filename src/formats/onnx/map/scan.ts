@@ -1,9 +1,9 @@
 import type { Attrs, Value } from "../../../ir/graph.ts";
 import { tensor } from "../../../tensor/tensor.ts";
-import { HoneError, must } from "../../../util/errors.ts";
+import { HoneError } from "../../../util/errors.ts";
 import { int64Tensor } from "../../int64.ts";
 import type { OnnxGraph } from "../ast.ts";
-import { tensorOnly } from "../things.ts";
+import { present, tensorOnly } from "../things.ts";
 import type { Flow, FlowMapper, MadeRegion } from "./flow.ts";
 import type { NodeView } from "./node.ts";
 
@@ -97,7 +97,7 @@ function moved(site: Site, v: Value, axis: number): Value {
 /** Operator set 8: the first axis is the batch, the second is scanned; sequences of different lengths are not known to be written by anyone. */
 function scan8(n: NodeView, body: OnnxGraph, given: readonly (Value | undefined)[], flow: Flow): readonly Value[] {
   if (given[0]) throw n.unsupported("sequence_lens");
-  const inputs = given.slice(1).map((v) => must(v, "input"));
+  const inputs = given.slice(1).map((v) => present(v, "an input"));
   const count = n.int("num_scan_inputs", 1);
   const states = inputs.slice(0, inputs.length - count);
   const scanned = inputs.slice(states.length);
@@ -129,7 +129,7 @@ export const scan: FlowMapper = (n, things, flow) => {
     : scan9(
         n,
         body,
-        inputs.map((v) => must(v, "input")),
+        inputs.map((v) => present(v, "an input")),
         flow,
       );
 };

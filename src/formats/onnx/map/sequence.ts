@@ -6,7 +6,7 @@ import type { Value } from "../../../ir/graph.ts";
 import { isStatic, shapeText } from "../../../tensor/dim.ts";
 import { tensor } from "../../../tensor/tensor.ts";
 import { HoneError, must } from "../../../util/errors.ts";
-import { isTensor, tensorOnly, type Sequence, type Thing } from "../things.ts";
+import { isTensor, present, type Sequence, tensorOnly, type Thing } from "../things.ts";
 import type { FlowMapper } from "./flow.ts";
 import type { NodeView } from "./node.ts";
 
@@ -69,7 +69,7 @@ const stacked = (n: NodeView, tensors: readonly Value[]): Value =>
 const insert: FlowMapper = (n, things) => {
   const items = itemsOf(things[0]);
   const place = fixed(n, position(n, 2, items.length, items.length));
-  return sequence([...items.slice(0, place), must(things[1], "element"), ...items.slice(place)]);
+  return sequence([...items.slice(0, place), present(things[1], "an element"), ...items.slice(place)]);
 };
 
 const erase: FlowMapper = (n, things) => {
@@ -112,11 +112,13 @@ const concat: FlowMapper = (n, things) => {
 /** The body once for each element. */
 const map: FlowMapper = (n, things, flow) => {
   const body = n.graph("body");
-  const inputs = things.map((t) => must(t, "input"));
+  const inputs = things.map((t) => present(t, "an input"));
   const results = itemsOf(inputs[0]).map((_, i) =>
     flow.inline(
       body,
-      inputs.map((t, k) => (!isTensor(t) && (k === 0 || t.kind === "sequence") ? must(itemsOf(t)[i], "element") : t)),
+      inputs.map((t, k) =>
+        !isTensor(t) && (k === 0 || t.kind === "sequence") ? present(itemsOf(t)[i], "an element of a shorter sequence") : t,
+      ),
     ),
   );
   return body.output.map((_, k) => sequence(results.map((r) => must(r[k], "output"))));
@@ -134,12 +136,12 @@ const getElement: FlowMapper = (_, [thing]) => {
 
 export const SEQUENCES: Readonly<Record<string, FlowMapper>> = {
   ConcatFromSequence: concat,
-  Identity: (_, [thing]) => must(thing, "input"),
+  Identity: (_, [thing]) => present(thing, "an input"),
   Optional: (_, [thing]) => ({ kind: "optional", value: thing }),
   OptionalGetElement: getElement,
   OptionalHasElement: (n, [thing]) => n.constant(tensor("bool", [], Uint8Array.of(hasElement(thing) ? 1 : 0))),
   SequenceAt: at,
-  SequenceConstruct: (_, things) => sequence(things.map((t) => must(t, "element"))),
+  SequenceConstruct: (_, things) => sequence(things.map((t) => present(t, "an element"))),
   SequenceEmpty: () => sequence([]),
   SequenceErase: erase,
   SequenceInsert: insert,

@@ -7,7 +7,7 @@ import { stringCount, stringTensor } from "../../../text/tensor.ts";
 import { HoneError, must } from "../../../util/errors.ts";
 import type { HostBuilder } from "../host.ts";
 import { STRING, stringsOf } from "../strings.ts";
-import { isTensor, type Text, type Thing } from "../things.ts";
+import { isTensor, present, type Text, type Thing } from "../things.ts";
 import { labels } from "./labels.ts";
 import { tfIdf } from "./tfidf.ts";
 import type { Mapper, NodeView } from "./node.ts";
@@ -88,7 +88,7 @@ const constant: TextMapper = (n, _, host) => {
 
 /** From strings to numbers, or from numbers to strings. */
 const cast: TextMapper = (n, [x], host) => {
-  const from = must(x, "input");
+  const from = present(x, "an input");
   if (!isTensor(from) && !isText(from)) throw n.unsupported("a list");
   const { shape } = from;
   const common = { inputs: [from], origin: n.node.opType };
