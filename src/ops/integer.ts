@@ -41,6 +41,20 @@ export const quantize: Op = defineOp({
   }),
 });
 
+/** clamp(roundEven(x / scale) + zeroPoint) as uint8: as ONNX defines it, whose halves a multiplication by 1 / scale can move. */
+export const quantizeExactly: Op = defineOp({
+  name: "quantizeExactly",
+  inputs: { x: "float", scale: "float", zeroPoint: "integer" },
+  attrs: {},
+  traits: { elementwise: true },
+  infer: ({ x }) => [{ dtype: "uint8", shape: x.shape }],
+  compute: ({ out }, { x, scale, zeroPoint }) => ({
+    kind: "map",
+    result: out,
+    body: ({ p, read }) => clampToByte(unary("roundEven", a.div(read(x, p), scalar(read, scale))), scalar(read, zeroPoint)),
+  }),
+});
+
 /** (x - zeroPoint) · scale as float32. */
 export const dequantize: Op = defineOp({
   name: "dequantize",

@@ -11,6 +11,7 @@ import { eliminate } from "./eliminate.ts";
 import { foldBias } from "./fold-bias.ts";
 import { gemmConstants } from "./gemm-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
+import { integerKernels } from "./integer-kernels.ts";
 import { padFolding } from "./pad-folding.ts";
 import type { Pass } from "./pass.ts";
 import { siblingConvs } from "./sibling-convs.ts";
@@ -19,6 +20,7 @@ import { transposes } from "./transposes.ts";
 export const PIPELINE: readonly Pass[] = [
   deadCode,
   inferShapes,
+  integerKernels,
   constantFolding,
   controlFlow,
   eliminate,

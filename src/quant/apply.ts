@@ -1,7 +1,7 @@
 /** Rewrites a graph by its plan and the ranges of its values. */
-import { input, type Graph, type Node, type Value } from "../ir/graph.ts";
-import { evaluateOp } from "../ops/evaluate.ts";
+import { input, type Graph, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
+import { floatLimit, functionTable, limitTable, negativeSlopes, sumFactors } from "../passes/integer-parts.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
@@ -9,10 +9,7 @@ import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
 import { PlanRewriter } from "./plan-rewriter.ts";
 import type { Ranges } from "./ranges.ts";
-import { quantizeWeights, roundEven, type Scale } from "./scale.ts";
-
-/** The range of bytes that clip(0, limit) leaves when its limit is reached before the last byte. */
-const reaches = (limit: number, { scale, zeroPoint }: Scale): boolean => limit / scale + zeroPoint < 254.5;
+import { quantizeWeights, type Scale } from "./scale.ts";
 
 class Applier extends PlanRewriter {
   /** The new graph's values for the old one's, as bytes. */
@@ -112,26 +109,15 @@ class Applier extends PlanRewriter {
     else this.#bytes.set(result, this.#limited(unit, made, slopes !== undefined));
   }
 
-  /** What an absorbed activation still asks for when the scale alone does not cut there: zero below zero, and clip's upper end. */
-  #limited(unit: Unit, value: Value, negative = false): Value {
-    const { activation, result } = unit;
-    const scale = this.scale(result);
-    const low = activation !== undefined && !negative && scale.zeroPoint > 0 && (activation.op === "relu" || activation.op === "clip");
-    const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
-    const high = reaches(limit, scale);
-    if (!low && !high) return value;
-    const top = high ? Math.round(limit / scale.scale) + scale.zeroPoint : 255;
-    const table = Uint8Array.from({ length: 256 }, (_, i) => Math.min(top, low ? Math.max(i, scale.zeroPoint) : i));
-    return this.builder.op(
-      "quantizedTable",
-      [value, this.#constant(tensor("uint8", [256], table))],
-      {},
-      { name: `${result.name}:limited`, origin: [] },
-    );
+  /** What an absorbed activation still asks for when the scale alone does not cut there. */
+  #limited({ activation, result }: Unit, value: Value, negative = false): Value {
+    const table = limitTable(activation, this.scale(result), negative);
+    if (!table) return value;
+    return this.builder.op("quantizedTable", [value, this.#constant(table)], {}, { name: `${result.name}:limited`, origin: [] });
   }
 
   #limitedFloat({ activation }: Unit, value: Value): Value {
-    const limit = activation?.op === "clip" ? Number(activation.attrs["max"] ?? Infinity) : Infinity;
+    const limit = floatLimit(activation);
     return limit === Infinity ? value : this.builder.op("clip", [value], { max: limit }, { name: `${value.name}:limited`, origin: [] });
   }
 
@@ -139,16 +125,15 @@ class Applier extends PlanRewriter {
     const { node, result } = unit;
     const [a, b] = [input(node, 0), input(node, 1)];
     const [x, y, z] = [this.scale(a), this.scale(b), this.scale(result)];
-    const unitScale = Math.max(x.scale, y.scale) / FACTOR;
-    const factor = (s: Scale): Value => this.#int(roundEven(s.scale / unitScale));
+    const factors = sumFactors(x, y);
     const operands = [
       this.#asBytes(a),
       this.#asBytes(b),
       this.#byte(x.zeroPoint),
-      factor(x),
+      this.#int(factors.x),
       this.#byte(y.zeroPoint),
-      factor(y),
-      this.#real(unitScale / z.scale),
+      this.#int(factors.y),
+      this.#real(factors.unit / z.scale),
       this.#byte(z.zeroPoint),
     ];
     return this.builder.op("quantizedAdd", operands, {}, this.#options(unit, result));
@@ -170,26 +155,9 @@ class Applier extends PlanRewriter {
       this.#bytes.set(result, this.builder.op("rescale", operands, {}, this.#options(unit, result)));
       return;
     }
-    const reals = Float32Array.from({ length: 256 }, (_, i) => from.scale * (i - from.zeroPoint));
-    const [values] = evaluateOp(node.op, [tensor("float32", [256], reals)], node.attrs);
-    const byte = (v: number): number => Math.max(0, Math.min(255, roundEven(v / to.scale) + to.zeroPoint));
-    const table = Uint8Array.from(must(values, "values").data as Float32Array, (v) => byte(v));
-    const operands = [this.#asBytes(x), this.#constant(tensor("uint8", [256], table))];
+    const operands = [this.#asBytes(x), this.#constant(functionTable(node, from, to))];
     this.#bytes.set(result, this.builder.op("quantizedTable", operands, {}, this.#options(unit, result)));
   }
-}
-
-/** The larger scale of a sum as an integer: sums of two such products are below 2^24, where float32 is exact. */
-export const FACTOR: number = 2 ** 14;
-
-/** What negative sums are multiplied by besides, for each channel; undefined when nothing, or when the byte's lower end does it. */
-function negativeSlopes(activation: Node | undefined, channels: number, explicit: boolean): Float32Array | undefined {
-  if (!activation) return undefined;
-  const all = (slope: number): Float32Array => new Float32Array(channels).fill(slope);
-  if (activation.op === "relu" || activation.op === "clip") return explicit ? all(0) : undefined;
-  if (activation.op === "leakyRelu") return all(Number(activation.attrs["alpha"] ?? 0.01));
-  const slopes = must(floats(activation.inputs[1]), "slopes");
-  return slopes.length === 1 ? all(slopes[0] ?? 0) : slopes;
 }
 
 /** A value of the float graph beside the one of the int8 graph; without a scale that is a float too. */

@@ -7,6 +7,7 @@ import { output, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { consumersOf, producersOf } from "../ir/walk.ts";
 import { findOp } from "../ops/index.ts";
 import { sameShape } from "../passes/constants.ts";
+import { isAbsorbed, MOST_PRODUCTS, movesElements } from "../passes/integer-parts.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What an int8 node becomes. `move` computes bytes from bytes and changes no scale. */
@@ -40,23 +41,7 @@ export interface PlanOptions {
   readonly float?: ReadonlyMap<string, string> | undefined;
 }
 
-const MOVES: ReadonlySet<string> = new Set([
-  "maxPool",
-  "concat",
-  "reshape",
-  "flatten",
-  "squeeze",
-  "unsqueeze",
-  "transpose",
-  "slice",
-  "identity",
-  "gather",
-]);
-
 const PRODUCTS: ReadonlySet<string> = new Set(["gemm", "matMul", "convTranspose", "einsum"]);
-
-/** Products that an int32 sum holds with room for a bias. */
-const MOST_PRODUCTS = Math.floor(2 ** 30 / (255 * 127));
 
 const isConstant = (v: Value | undefined): boolean => v === undefined || v.data !== undefined;
 
@@ -102,31 +87,6 @@ function isTable(node: Node): boolean {
     node.op !== "identity"
   );
 }
-
-function isMove(node: Node): boolean {
-  if (node.op === "resize") return (node.attrs["mode"] ?? "nearest") === "nearest" && isFloatValue(node.inputs[0]);
-  const whole = node.inputs.every((v) => v === undefined || v.dtype !== "float32" || isFloatValue(v));
-  return MOVES.has(node.op) && node.outputs.length === 1 && isFloatValue(node.inputs[0]) && whole;
-}
-
-const isSlope = (slope: unknown): boolean => typeof slope === "number" && Number.isFinite(slope);
-
-/** Whether a PReLU has one slope, or one a channel. */
-function hasChannelSlopes({ inputs: [x, slope] }: Node): boolean {
-  if (slope?.data?.type !== "float32") return false;
-  const dims = slope.data.dims.filter((d) => d !== 1);
-  return dims.length === 0 || (dims.length === 1 && slope.data.data.length === x?.shape[1]);
-}
-
-/** Activations that requantising can compute: one multiplier for positive sums and one for negative ones. */
-const ABSORBED: Readonly<Record<string, (node: Node, leader: Kind) => boolean>> = {
-  relu: () => true,
-  clip: ({ attrs }) => attrs["min"] === 0,
-  leakyRelu: ({ attrs }, leader) => leader === "conv" && isSlope(attrs["alpha"] ?? 0.01),
-  prelu: (node, leader) => leader === "conv" && hasChannelSlopes(node),
-};
-
-const isAbsorbed = (node: Node, leader: Kind): boolean => ABSORBED[node.op]?.(node, leader) ?? false;
 
 /** Joins values that must have one scale. */
 class Scales {
@@ -184,7 +144,7 @@ export function planInt8(graph: Graph, options: PlanOptions = {}): Plan {
       return undefined;
     }
     if (PRODUCTS.has(node.op)) refused.set(node, "matrix products are computed in float32");
-    const between = isSum(node) ? "add" : isMove(node) ? "move" : isTable(node) ? "table" : undefined;
+    const between = isSum(node) ? "add" : movesElements(node, isFloatValue) ? "move" : isTable(node) ? "table" : undefined;
     return between !== undefined && wanted(unitOf(node, between).result) ? between : undefined;
   };
   for (const node of [...graph.nodes].reverse()) {

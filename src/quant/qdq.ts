@@ -4,14 +4,14 @@
  */
 import { input, type Graph, type Node, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
+import { sumFactors } from "../passes/integer-parts.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
-import { FACTOR } from "./apply.ts";
 import { integerBias, type Means } from "./correct.ts";
 import type { Plan, Unit } from "./plan.ts";
 import { PlanRewriter } from "./plan-rewriter.ts";
 import type { Ranges } from "./ranges.ts";
-import { quantizeWeights, roundEven } from "./scale.ts";
+import { quantizeWeights } from "./scale.ts";
 
 /** Weights are written as uint8 around this. */
 const MIDDLE = 128;
@@ -62,11 +62,11 @@ class Writer extends PlanRewriter {
   /** The engine adds multiples of a unit: each operand comes out of its bytes with its scale rounded to one. */
   #summands(node: Node): (Value | undefined)[] {
     const both = [input(node, 0), input(node, 1)] as const;
-    const unit = Math.max(...both.map((v) => this.scale(v).scale)) / FACTOR;
+    const { x, y, unit } = sumFactors(this.scale(both[0]), this.scale(both[1]));
     return both.map((v, i) => {
       this.#operand(v);
       const [, zero] = this.#constants(v);
-      const scale = Float32Array.of(roundEven(this.scale(v).scale / unit) * unit);
+      const scale = Float32Array.of((i === 0 ? x : y) * unit);
       const rounded = this.builder.constant(tensor("float32", [], scale), `${node.name}_scale_${i}`);
       const bytes = must(this.#bytes.get(v), v.name);
       return this.builder.op("dequantizeLinear", [bytes, rounded, zero], {}, { name: `${node.name}_summand_${i}`, origin: [] });

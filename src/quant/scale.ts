@@ -1,4 +1,5 @@
 /** From ranges to scales and zero points, and from float weights to int8 ones. */
+import { MOST_BIAS, roundEven, type ByteScale } from "../passes/integer-parts.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Values that are represented, both ends included. */
@@ -7,11 +8,7 @@ export interface Range {
   readonly max: number;
 }
 
-/** real = scale · (byte - zeroPoint); scale is a float32. */
-export interface Scale {
-  readonly scale: number;
-  readonly zeroPoint: number;
-}
+export type Scale = ByteScale;
 
 /** The range of both, and of zero, which must be exact: padding and ReLU depend on it. */
 export const joinRanges = (ranges: readonly Range[]): Range => ({
@@ -32,12 +29,9 @@ export function scaleFor(range: Range): Scale {
 
 export interface QuantizedWeights {
   readonly data: Int8Array<ArrayBuffer>;
-  /** One for each output channel, in float64. */
+  /** One for each output channel, a float32: what is written for other tools is what the engine computes with. */
   readonly scales: readonly number[];
 }
-
-/** A bias in int32 is kept within this, so that it and the largest sum of products do not overflow. */
-const MOST_BIAS = 2 ** 30;
 
 /**
  * Symmetric int8 weights, each output channel (the outermost axis) with its own scale. A channel whose weights are all zero, or so
@@ -51,8 +45,9 @@ export function quantizeWeights(w: Tensor, bias: Float32Array | undefined, input
   const scales = Array.from({ length: channels }, (_, c) => {
     const own = source.subarray(c * each, (c + 1) * each);
     const largest = own.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    const least = Math.abs(bias?.[c] ?? 0) / (MOST_BIAS * inputScale);
-    const scale = Math.max(largest / 127, least) || 1;
+    // Enough for the bound to hold when the scale is rounded to float32.
+    const least = (Math.abs(bias?.[c] ?? 0) / (MOST_BIAS * inputScale)) * (1 + 2 ** -23);
+    const scale = Math.fround(Math.max(largest / 127, least)) || 1;
     own.forEach((v, i) => (data[c * each + i] = Math.max(-127, Math.min(127, roundEven(v / scale)))));
     return scale;
   });
@@ -61,11 +56,3 @@ export function quantizeWeights(w: Tensor, bias: Float32Array | undefined, input
 
 /** A bias in units of the products, as an integer that leaves room for their sum. */
 export const boundedBias = (units: number): number => Math.max(-MOST_BIAS, Math.min(MOST_BIAS, roundEven(units)));
-
-/** To the nearest integer, halves to the even one. */
-export function roundEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
-}

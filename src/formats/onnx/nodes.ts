@@ -8,6 +8,7 @@ import type { ResolveExternal } from "./external.ts";
 import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./functions.ts";
 import type { HostBuilder } from "./host.ts";
 import { findFlowMapper, findMapper, findTextMapper } from "./map/index.ts";
+import { findMicrosoftMapper } from "./map/microsoft.ts";
 import type { Flow, FlowMapper, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName, type Mapper } from "./map/node.ts";
 import { moved } from "./map/text.ts";
@@ -262,7 +263,7 @@ export class GraphImporter implements Flow {
 
 type NodeAttribute = OnnxNode["attribute"][number];
 
-/** Operators of ONNX, and those on strings of ONNX-ML. */
+/** Operators of ONNX, those on strings of ONNX-ML, and those on scaled integers of ONNX Runtime. */
 function mappersOf({ domain, opType }: OnnxNode): {
   readonly textMapper: TextMapper | undefined;
   readonly flowMapper: FlowMapper | undefined;
@@ -272,7 +273,7 @@ function mappersOf({ domain, opType }: OnnxNode): {
   return {
     textMapper: known || domain === "ai.onnx.ml" ? findTextMapper(opType) : undefined,
     flowMapper: known ? findFlowMapper(opType) : undefined,
-    mapper: known ? findMapper(opType) : undefined,
+    mapper: known ? findMapper(opType) : domain === "com.microsoft" ? findMicrosoftMapper(opType) : undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Value } from "../../../ir/graph.ts";
 import { isStatic } from "../../../tensor/dim.ts";
+import { tensor } from "../../../tensor/tensor.ts";
 import type { Mapper, NodeView } from "./node.ts";
 import { mark, narrowOf, type NarrowType } from "../narrow.ts";
 import { narrowed, numbers } from "./cast.ts";
@@ -100,10 +101,11 @@ const convInteger: Mapper = (n) => {
 };
 
 /** A scale in float32, whatever the model has, so that products are summed in it. */
-const single = (n: NodeView, scale: Value): Value => (scale.dtype === "float32" ? scale : n.step("cast", [scale], { to: "float32" }));
+export const single = (n: NodeView, scale: Value): Value =>
+  scale.dtype === "float32" ? scale : n.step("cast", [scale], { to: "float32" });
 
 /** The operand at i, whose scale and zero point follow it. */
-const dequantized = (n: NodeView, i: number, axis: number): Value =>
+export const dequantized = (n: NodeView, i: number, axis: number): Value =>
   n.step("dequantizeLinear", [n.input(i), single(n, n.input(i + 1)), n.inputs[i + 2]], { axis });
 
 const qLinearMatMul: Mapper = (n) => {
@@ -112,10 +114,23 @@ const qLinearMatMul: Mapper = (n) => {
   return n.emit("quantizeLinear", [n.step("matMul", [left, right]), single(n, n.input(6)), n.inputs[7]]);
 };
 
+/** The scales of products; constant where both factors are. */
+export function productScale(n: NodeView, x: Value, w: Value): Value {
+  const [xs, ws] = [x, w].map((v) => n.knownOf(v));
+  if (xs?.length !== 1 || !ws) return n.step("mul", [x, w]);
+  return n.constant(
+    tensor(
+      "float32",
+      w.shape.map(Number),
+      Float32Array.from(ws, (s) => s * (xs[0] ?? 0)),
+    ),
+  );
+}
+
 /** The bias has the scale of the products. */
 const qLinearConv: Mapper = (n) => {
   const [x, w] = [n.input(0), n.input(3)];
-  const biasScale = n.step("mul", [single(n, n.input(1)), single(n, n.input(4))]);
+  const biasScale = productScale(n, single(n, n.input(1)), single(n, n.input(4)));
   const bias = n.inputs[8] && n.step("dequantizeLinear", [n.inputs[8], biasScale], { axis: 0 });
   const y = n.step("conv", [dequantized(n, 0, 0), dequantized(n, 3, 0), bias], convAttrs(n, x, w));
   return n.emit("quantizeLinear", [y, single(n, n.input(6)), n.inputs[7]]);

@@ -132,9 +132,11 @@ const maxPool: Mapper = (n) => {
   return [top, n.step("maxPoolPositions", [x, top], { ...attrs, columnMajor: n.flag("storage_order") })];
 };
 
+export const averagePoolAttrs = (n: NodeView, x: Value): Attrs => ({ ...poolAttrs(n, x), countIncludePad: n.flag("count_include_pad") });
+
 const averagePool: Mapper = (n) => {
   const x = n.input(0);
-  return n.emit("averagePool", [x], { ...poolAttrs(n, x), countIncludePad: n.flag("count_include_pad") });
+  return n.emit("averagePool", [x], averagePoolAttrs(n, x));
 };
 
 /** Over all spatial axes, which stay as ones. */
