@@ -1,5 +1,5 @@
 import { GraphBuilder, type NodeOptions } from "../ir/builder.ts";
-import type { Attrs, Graph, Value } from "../ir/graph.ts";
+import type { Attrs, Graph, Node, Value } from "../ir/graph.ts";
 import { foldNode } from "../ops/evaluate.ts";
 import { getOp } from "../ops/index.ts";
 import type { DType } from "../tensor/dtype.ts";
@@ -16,6 +16,7 @@ const MAX_KNOWN = 1024;
 export class ImportBuilder {
   readonly #builder: GraphBuilder;
   readonly #known = new Map<Value, Tensor>();
+  readonly #nodes: Node[] = [];
 
   constructor(name: string) {
     this.#builder = new GraphBuilder(name, (op, inputs, attrs, outputs, regions) => {
@@ -25,6 +26,11 @@ export class ImportBuilder {
       });
       return getOp(op).infer(informed, attrs, outputs, regions);
     });
+  }
+
+  /** The nodes so far, in their order. */
+  get nodes(): readonly Node[] {
+    return this.#nodes;
   }
 
   /** What a value holds, when it is constant or follows from small constants. */
@@ -54,6 +60,7 @@ export class ImportBuilder {
   ): readonly Value[] {
     const outputs = this.#builder.ops(op, inputs, attrs, options);
     const node = { op, name: options.name, inputs, outputs, attrs, origin: [], ...(options.regions ? { regions: options.regions } : {}) };
+    this.#nodes.push(node);
     const results = foldNode(node, (v) => this.#small(v), outputs, MAX_KNOWN);
     results?.forEach((data, i) => {
       const value = outputs[i];

@@ -1,5 +1,5 @@
 /** Turns the nodes of ONNX graphs into nodes of hone's, region by region. */
-import type { Graph, Value } from "../../ir/graph.ts";
+import type { Graph, Node, Value } from "../../ir/graph.ts";
 import { HoneError, must } from "../../util/errors.ts";
 import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
@@ -9,6 +9,7 @@ import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./function
 import type { HostBuilder } from "./host.ts";
 import { findFlowMapper, findMapper, findTextMapper } from "./map/index.ts";
 import { findMicrosoftMapper } from "./map/microsoft.ts";
+import { gradient } from "./map/gradient.ts";
 import type { Flow, FlowMapper, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName, type Mapper } from "./map/node.ts";
 import { moved } from "./map/text.ts";
@@ -168,6 +169,14 @@ export class GraphImporter implements Flow {
     return { graph: finished(builder, outputs), captures: scope.captures };
   }
 
+  named(name: string): Thing | undefined {
+    return this.#scope.get(name);
+  }
+
+  made(): readonly Node[] {
+    return this.#scope.builder.nodes;
+  }
+
   attempt<T>(work: () => T): { readonly result: T | undefined; readonly problems: Problems } {
     return this.#session.trial(work);
   }
@@ -263,19 +272,21 @@ export class GraphImporter implements Flow {
 
 type NodeAttribute = OnnxNode["attribute"][number];
 
-/** Operators of ONNX, those on strings of ONNX-ML, and those on scaled integers of ONNX Runtime. */
-function mappersOf({ domain, opType }: OnnxNode): {
-  readonly textMapper: TextMapper | undefined;
-  readonly flowMapper: FlowMapper | undefined;
-  readonly mapper: Mapper | undefined;
-} {
-  const known = isOnnxDomain(domain);
-  return {
-    textMapper: known || domain === "ai.onnx.ml" ? findTextMapper(opType) : undefined,
-    flowMapper: known ? findFlowMapper(opType) : undefined,
-    mapper: known ? findMapper(opType) : domain === "com.microsoft" ? findMicrosoftMapper(opType) : undefined,
-  };
+interface Mappers {
+  readonly textMapper?: TextMapper | undefined;
+  readonly flowMapper?: FlowMapper | undefined;
+  readonly mapper?: Mapper | undefined;
 }
+
+/** What is read of each domain: ONNX's own, strings of ONNX-ML, scaled integers of ONNX Runtime, Gradient. */
+const DOMAINS: ReadonlyMap<string, (opType: string) => Mappers> = new Map([
+  ["", (op: string) => ({ textMapper: findTextMapper(op), flowMapper: findFlowMapper(op), mapper: findMapper(op) })],
+  ["ai.onnx.ml", (op: string) => ({ textMapper: findTextMapper(op) })],
+  ["ai.onnx.preview.training", (op: string) => ({ flowMapper: op === "Gradient" ? gradient : undefined })],
+  ["com.microsoft", (op: string) => ({ mapper: findMicrosoftMapper(op) })],
+]);
+
+const mappersOf = ({ domain, opType }: OnnxNode): Mappers => DOMAINS.get(isOnnxDomain(domain) ? "" : domain)?.(opType) ?? {};
 
 const movedBy =
   (mapper: Mapper): TextMapper =>

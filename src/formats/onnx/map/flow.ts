@@ -1,5 +1,5 @@
 /** What mappings of control flow and of lists are given besides a node. */
-import type { Attrs, Graph, Value, ValueType } from "../../../ir/graph.ts";
+import type { Attrs, Graph, Node, Value, ValueType } from "../../../ir/graph.ts";
 import type { Tensor } from "../../../tensor/tensor.ts";
 import type { Problems } from "../../problems.ts";
 import type { OnnxGraph } from "../ast.ts";
@@ -36,6 +36,10 @@ export interface Flow {
   /** The outputs of a subgraph of the model, its nodes written out here. */
   readonly inline: (graph: OnnxGraph, inputs: readonly Thing[]) => readonly Thing[];
   readonly region: (name: string, build: (region: RegionMaker) => readonly Value[]) => MadeRegion;
+  /** What has a name in the graph around the node; undefined where nothing that was read has. */
+  readonly named: (name: string) => Thing | undefined;
+  /** The nodes that were made so far where the node's are made, in their order. */
+  readonly made: () => readonly Node[];
   /** Does what may turn out to be impossible; the problems are for the caller to tell. */
   readonly attempt: <T>(work: () => T) => { readonly result: T | undefined; readonly problems: Problems };
 }
