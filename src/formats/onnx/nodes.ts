@@ -279,11 +279,11 @@ interface Mappers {
 }
 
 /** What is read of each domain: ONNX's own, strings of ONNX-ML, scaled integers of ONNX Runtime, Gradient. */
-const DOMAINS: ReadonlyMap<string, (opType: string) => Mappers> = new Map([
-  ["", (op: string) => ({ textMapper: findTextMapper(op), flowMapper: findFlowMapper(op), mapper: findMapper(op) })],
-  ["ai.onnx.ml", (op: string) => ({ textMapper: findTextMapper(op) })],
-  ["ai.onnx.preview.training", (op: string) => ({ flowMapper: op === "Gradient" ? gradient : undefined })],
-  ["com.microsoft", (op: string) => ({ mapper: findMicrosoftMapper(op) })],
+const DOMAINS = new Map<string, (opType: string) => Mappers>([
+  ["", (op) => ({ textMapper: findTextMapper(op), flowMapper: findFlowMapper(op), mapper: findMapper(op) })],
+  ["ai.onnx.ml", (op) => ({ textMapper: findTextMapper(op) })],
+  ["ai.onnx.preview.training", (op) => ({ flowMapper: op === "Gradient" ? gradient : undefined })],
+  ["com.microsoft", (op) => ({ mapper: findMicrosoftMapper(op) })],
 ]);
 
 const mappersOf = ({ domain, opType }: OnnxNode): Mappers => DOMAINS.get(isOnnxDomain(domain) ? "" : domain)?.(opType) ?? {};
