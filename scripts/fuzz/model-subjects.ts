@@ -83,10 +83,14 @@ export function onnx(): Subject {
       if (random.chance(0.2)) return mutateBytes(writeOnnx(seed), random);
       const names = [...stringsOf(seed)];
       let tree: unknown = random.chance(0.15) ? changeInitializers(seed, random) : seed;
+      let intact = true;
       for (let n = (tree === seed ? 1 : 0) + random.below(3); n > 0; n--) {
         const change = (part: unknown): unknown => changeTree(part, { random, names, dull: DULL });
-        const changed = random.chance(0.3) && isWhole(tree) ? changeBody(tree, random, change) : change(tree);
-        if (isWritable(changed)) tree = changed;
+        // Of a tree that was changed before, bodies may be anything.
+        const changed = random.chance(0.3) && intact && isWhole(tree) ? changeBody(tree, random, change) : change(tree);
+        if (!isWritable(changed)) continue;
+        tree = changed;
+        intact = false;
       }
       return writeOnnx(tree as OnnxModel);
     },
