@@ -173,13 +173,13 @@ test(
   async () => {
     const free = await build("mixed", "--max-drop", "100", "--json");
     expect(free.code, free.stderr).toBe(0);
-    const lost = free.json() as unknown as Built;
+    const lost = JSON.parse(free.stdout) as Built;
     expect(lost.maxDrop.float).toEqual([]);
     expect(lost.maxDrop.chosen.drop).toBeGreaterThan(25);
 
     const ran = await build("mixed", "--max-drop", "1", "--json");
     expect(ran.code, ran.stderr).toBe(0);
-    const { int8, maxDrop } = ran.json() as unknown as Built;
+    const { int8, maxDrop } = JSON.parse(ran.stdout) as Built;
     expect(maxDrop.float).toEqual(["mix"]);
     expect(int8.float).toMatchObject([{ layer: "mix", why: expect.stringContaining("--max-drop") as string }]);
     expect(int8.layers).toBe(2);
@@ -193,7 +193,7 @@ test(
 test("photos that chose nothing judge: exit code 3, with both halves", { timeout: 120_000 }, async () => {
   const ran = await build("apart", "--max-drop", "1", "--json");
   expect(ran.code).toBe(3);
-  const { maxDrop, ...rest } = ran.json() as unknown as Built;
+  const { maxDrop, ...rest } = JSON.parse(ran.stdout) as Built;
   expect(rest).toMatchObject({ error: { code: "gate.accuracy" } });
   expect(maxDrop).toMatchObject({ float: [], passed: false });
   expect(maxDrop.chosen.drop).toBe(0);
@@ -207,7 +207,7 @@ test("photos that chose nothing judge: exit code 3, with both halves", { timeout
 test("sensitivity tells of each layer what it costs by labels", { timeout: 120_000 }, async () => {
   const ran = await hone(["sensitivity", at("cells.onnx"), ...flags, "--images", at("mixed"), ...labelled("mixed"), "--json"]);
   expect(ran.code, ran.stderr).toBe(0);
-  const { layers, scores } = ran.json() as unknown as {
+  const { layers, scores } = JSON.parse(ran.stdout) as {
     readonly layers: readonly {
       readonly layer: string;
       readonly score: { readonly AP: number; readonly drop: number };
