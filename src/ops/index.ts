@@ -13,6 +13,7 @@ import * as det from "./det.ts";
 import * as einsum from "./einsum.ts";
 import * as elements from "./elements.ts";
 import * as fixedPoint from "./fixed-point.ts";
+import * as fixedPointSoftmax from "./fixed-point-softmax.ts";
 import * as gemm from "./gemm.ts";
 import * as histogram from "./histogram.ts";
 import * as narrow from "./narrow.ts";
@@ -53,6 +54,7 @@ const families: readonly object[] = [
   quantize,
   integer,
   fixedPoint,
+  fixedPointSoftmax,
   sample,
   narrow,
   scatter,
