@@ -1,6 +1,6 @@
 /**
  * hone's WebAssembly against onnxruntime-web's, one thread each, in Node and in Chromium:
- * `npm run bench:web [-- --write] [--seconds N] [NAME...]`. --write renews docs/web-performance.md.
+ * `npm run bench:web [-- --write] [--rounds N] [--seconds N] [NAME...]`. --write renews docs/web-performance.md.
  * Models and browsers that are not there are left out and named.
  */
 import { createHash } from "node:crypto";
@@ -22,7 +22,7 @@ import { bundlePage, ROOT } from "../web/bundle.ts";
 import { findChromium, launchChromium } from "../web/chromium.ts";
 import { servePage, textFile } from "../web/server.ts";
 import type { PageRequest, PageTimes } from "./web-page.ts";
-import { webPage, type WebRow, type WebSide } from "./web-performance.ts";
+import { cpuRatioOf, merged, ratioOf, scalingOf, webPage, type WebRow, type WebSide } from "./web-performance.ts";
 
 const MODELS: readonly { readonly name: string; readonly file?: string }[] = [
   { name: "retinaface-mobilenet0.25-640", file: "retinaface-landmark/retinaface-mobilenet0.25-640.onnx" },
@@ -111,15 +111,13 @@ async function inNode({ model, engine, dims }: Subject, seconds: number): Promis
   await session.close();
   await pair.close();
   await peer.release();
-  const [a, b] = [least(hone.times), least(other.times)];
   return {
     where: `Node ${process.versions.node}`,
     target,
-    honeMs: a,
+    honeMs: least(hone.times),
     twoMs: least(two.times),
-    peerMs: b,
-    ratio: b / a,
-    cpuRatio: least(other.cpu) / least(hone.cpu),
+    peerMs: least(other.times),
+    cpuMs: { hone: least(hone.cpu), peer: least(other.cpu) },
     relativeError,
   };
 }
@@ -154,15 +152,13 @@ async function inChromium({ model, engine, dims }: Subject, seconds: number, exe
         results.find((r) => r.name === name),
         name,
       );
-    const [a, plain, b] = [least(of("hone").times), least(of("plain").times), least(of("onnxruntime-web").times)];
     return {
       where: `Chromium ${browser.version().split(".")[0] ?? ""}`,
       target: of("hone").target,
-      honeMs: a,
-      plainMs: plain,
+      honeMs: least(of("hone").times),
+      plainMs: least(of("plain").times),
       twoMs: least(of("two").times),
-      peerMs: b,
-      ratio: b / a,
+      peerMs: least(of("onnxruntime-web").times),
       relativeError: of("hone").relativeError,
     };
   } finally {
@@ -171,32 +167,53 @@ async function inChromium({ model, engine, dims }: Subject, seconds: number, exe
   }
 }
 
-const line = (name: string, s: WebSide): string =>
-  `${name.padEnd(30)}  ${s.where.padEnd(14)}  hone ${s.honeMs.toFixed(1).padStart(7)} ms (${s.target}${s.plainMs === undefined ? "" : `; plain ${s.plainMs.toFixed(1)}`})  ` +
-  `two threads ${s.twoMs.toFixed(1)} ms (${(s.honeMs / s.twoMs).toFixed(2)}x)  onnxruntime-web ${s.peerMs.toFixed(1).padStart(7)} ms  ${s.ratio.toFixed(2)}x${s.cpuRatio === undefined ? "" : `  ${s.cpuRatio.toFixed(2)}x by CPU`}  differs by ${s.relativeError.toExponential(1)}`;
+function line(name: string, s: WebSide): string {
+  const plain = s.plainMs === undefined ? "" : `; plain ${s.plainMs.toFixed(1)}`;
+  const cpu = cpuRatioOf(s);
+  const parts = [
+    name.padEnd(28),
+    s.where.padEnd(12),
+    `hone ${s.honeMs.toFixed(1).padStart(7)} ms (${s.target}${plain})`,
+    `two threads ${s.twoMs.toFixed(1)} ms (${scalingOf(s).toFixed(2)}x)`,
+    `onnxruntime-web ${s.peerMs.toFixed(1).padStart(7)} ms`,
+    `${ratioOf(s).toFixed(2)}x${cpu === undefined ? "" : `  ${cpu.toFixed(2)}x by CPU`}`,
+    `differs by ${s.relativeError.toExponential(1)}`,
+  ];
+  return parts.join("  ");
+}
 
-const at = process.argv.indexOf("--seconds");
-const seconds = at < 0 ? 8 : Number(process.argv[at + 1]);
-const words = process.argv.slice(2).filter((a, i, all) => !a.startsWith("--") && all[i - 1] !== "--seconds");
+/** The number after a flag. */
+function option(flag: string, otherwise: number): number {
+  const at = process.argv.indexOf(flag);
+  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+}
+
+const [seconds, rounds] = [option("--seconds", 4), option("--rounds", 3)];
+const words = process.argv.slice(2).filter((a, i, all) => !a.startsWith("--") && !["--seconds", "--rounds"].includes(all[i - 1] ?? ""));
 const executable = findChromium();
 if (executable === undefined) say("left out: Chromium is not installed");
-const rows: WebRow[] = [];
+const rows = new Map<Subject, WebRow>();
 for (const model of MODELS.filter(({ name }) => words.length === 0 || words.some((w) => name.includes(w)))) {
   const subject = await subjectOf(model);
-  if (subject === undefined) {
-    say(`left out: ${model.name} is not in ../shared/models`);
-    continue;
-  }
-  const load = loadavg()[0] ?? NaN;
-  const sides = [await inNode(subject, seconds), ...(executable === undefined ? [] : [await inChromium(subject, seconds, executable)])];
-  for (const side of sides) process.stdout.write(`${line(model.name, side)}\n`);
-  rows.push({ name: model.name, sides, codeBytes: codeBytes(subject.engine), buildSeconds: subject.buildSeconds, load });
+  if (subject === undefined) say(`left out: ${model.name} is not in ../shared/models`);
+  else
+    rows.set(subject, { name: model.name, sides: [], codeBytes: codeBytes(subject.engine), buildSeconds: subject.buildSeconds, load: 0 });
 }
+for (let round = 1; round <= rounds; round++) {
+  for (const [subject, before] of rows) {
+    say(`${subject.name}, round ${round} of ${rounds}`);
+    const load = Math.max(before.load, loadavg()[0] ?? NaN);
+    const now = [await inNode(subject, seconds), ...(executable === undefined ? [] : [await inChromium(subject, seconds, executable)])];
+    const sides = now.map((side, i) => (before.sides[i] ? merged(before.sides[i], side) : side));
+    rows.set(subject, { ...before, sides, load });
+  }
+}
+for (const { name, sides } of rows.values()) for (const side of sides) process.stdout.write(`${line(name, side)}\n`);
 const runtime = [...(await bundlePage({ "web.js": "src/web.ts" })).values()].reduce((n, bytes) => n + gzipSync(bytes).length, 0);
 process.stdout.write(`hone's runtime for pages: ${(runtime / 1000).toFixed(1)} kB of gzip\n`);
 if (process.argv.includes("--write")) {
   writeFileSync(
     join(ROOT, "docs/web-performance.md"),
-    webPage(rows, { cpu: cpus()[0]?.model ?? "an unknown CPU", cores: cpus().length, runtime }),
+    webPage([...rows.values()], { cpu: cpus()[0]?.model ?? "an unknown CPU", cores: cpus().length, runtime, rounds }),
   );
 }
