@@ -100,7 +100,7 @@ async function inNode({ model, engine, dims }: Subject, seconds: number): Promis
     pair.runSync(feeds);
     await peer.run(theirs);
   }
-  for (let spent = 0; spent < 1000 * seconds || hone.times.length < 6;) {
+  for (let spent = 0; spent < 1000 * seconds || hone.times.length < 12;) {
     const began = performance.now();
     for (let i = 0; i < 2; i++) await timeOne(() => session.runSync(feeds), hone);
     for (let i = 0; i < 2; i++) await timeOne(() => pair.runSync(feeds), two);
