@@ -1,5 +1,5 @@
 /** What the tests call in the page. */
-import { HoneError, Session, tensor, type EngineSource } from "../../src/web.ts";
+import { HoneError, Session, tensor, type EngineSource, type Feeds } from "../../src/web.ts";
 
 interface BrowserWorkerClass {
   new (url: string, options: { type: "module" }): ReturnType<NonNullable<NonNullable<Parameters<typeof Session.open>[1]>["worker"]>>;
@@ -64,8 +64,20 @@ const programs = {
     const worker = startWorker("worker.js");
     const session = await Session.open("shared.hone", { worker, threads: count });
     const feeds = { x: tensor("float32", dims, Float32Array.from(values)) };
-    const results: string[] = [];
-    for (let i = 0; i < 3; i++) results.push(Array.from((await session.run(feeds))["y"]?.data ?? [], Number).join());
+    const run = async (x: Feeds, context: Pick<Session, "run"> = session): Promise<string> =>
+      Array.from((await context.run(x))["y"]?.data ?? [], Number).join();
+    const others = {
+      x: tensor(
+        "float32",
+        dims,
+        Float32Array.from(values, (v) => 1 - v),
+      ),
+    };
+    const results: string[] = [await run(feeds)];
+    const other = await run(others);
+    const [a, b, c] = await Promise.all([run(others), run(feeds, session.createContext()), run(others, session.createContext())]);
+    if (a !== other || c !== other || other === b) throw new Error("contexts that run at once take each other's arrays");
+    results.push(b, await run(feeds));
     const { threads, why } = session.info;
     await session.close();
     const codes: string[] = [];

@@ -1,16 +1,20 @@
 /** The page's side of a worker that runs an engine. */
 import { weightsSection, type Engine, type ManifestTarget } from "../../engine/format.ts";
-import type { TypedArray } from "../../tensor/dtype.ts";
 import { HoneError } from "../../util/errors.ts";
 import type { Backend, BackendContext } from "../core/types.ts";
-import { buffersOf, NOTHING, type Answer } from "./protocol.ts";
+import { MovedArrays, SharedArrays, type Exchange } from "./exchange.ts";
 import { WorkerLine, type BrowserWorker } from "./line.ts";
 
 export class WebBackend implements Backend {
   readonly #line: WorkerLine;
+  /** Whether the worker's memory is the page's too. */
+  readonly #shares: boolean;
+  /** By profile. */
+  readonly #shared = new Map<number, SharedArrays>();
 
-  private constructor(line: WorkerLine) {
+  private constructor(line: WorkerLine, shares: boolean) {
     this.#line = line;
+    this.#shares = shares;
   }
 
   /** Hands a copy of the target's sections to the worker. Throws `engine.load`, `engine.damaged`. */
@@ -21,7 +25,7 @@ export class WebBackend implements Backend {
     try {
       const moved = [...sections.values()].map((bytes) => bytes.buffer);
       await line.ask({ kind: "open", engine: { ...engine, sections }, target, threads }, moved);
-      return new WebBackend(line);
+      return new WebBackend(line, threads > 1);
     } catch (error) {
       line.close();
       throw error;
@@ -29,7 +33,7 @@ export class WebBackend implements Backend {
   }
 
   createContext(profile: number): BackendContext {
-    let last: Answer = NOTHING;
+    const exchange = this.#exchange(profile);
     return {
       profile,
       run: () => {
@@ -37,18 +41,16 @@ export class WebBackend implements Backend {
           hint: "Use run or runInto.",
         });
       },
-      runAsync: async (inputs, outputs) => {
-        const copies = inputs.map((data, i) => copyOf(data, last.inputs[i]));
-        const question = { kind: "run", profile, inputs: copies, outputs: last.outputs } as const;
-        last = NOTHING;
-        const answer = await this.#line.ask(question, buffersOf(question));
-        outputs.forEach((output, i) => {
-          copyInto(output, answer.outputs[i]);
-        });
-        last = answer;
-      },
+      runAsync: (inputs, outputs) => exchange.run(inputs, outputs),
       close: () => undefined,
     };
+  }
+
+  #exchange(profile: number): Exchange {
+    if (!this.#shares) return new MovedArrays(this.#line, profile);
+    const exchange = this.#shared.get(profile) ?? new SharedArrays(this.#line, profile);
+    this.#shared.set(profile, exchange);
+    return exchange;
   }
 
   newMemory(bytes: number): ArrayBufferLike {
@@ -58,18 +60,4 @@ export class WebBackend implements Backend {
   close(): void {
     this.#line.close();
   }
-}
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
-
-/** In the memory of `spare` where that fits, as it does from the second run of a context on. */
-function copyOf(data: TypedArray, spare: Uint8Array<ArrayBuffer> | undefined): Uint8Array<ArrayBuffer> {
-  const copy = spare?.byteLength === data.byteLength ? spare : new Uint8Array(data.byteLength);
-  copy.set(bytesOf(data));
-  return copy;
-}
-
-function copyInto(output: TypedArray, result: TypedArray | undefined): void {
-  if (result?.byteLength !== output.byteLength) throw new HoneError("internal", "the worker answered in another shape");
-  bytesOf(output).set(bytesOf(result));
 }

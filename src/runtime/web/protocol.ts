@@ -3,7 +3,7 @@ import type { Engine, ManifestTarget } from "../../engine/format.ts";
 import type { TypedArray } from "../../tensor/dtype.ts";
 import type { ErrorCode } from "../../util/codes.ts";
 import { HoneError } from "../../util/errors.ts";
-import type { EngineCall, ThreadInit } from "../core/wasm/engine.ts";
+import type { EngineCall, SharedPlace, ThreadInit } from "../core/wasm/engine.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -18,6 +18,10 @@ export type Question =
     }
   /** In the order of the manifest; outputs are what the last run of the profile answered, to be written anew, or none. */
   | { readonly kind: "run"; readonly profile: number; readonly inputs: readonly Bytes[]; readonly outputs: readonly TypedArray[] }
+  /** Where the arrays of a profile lie in memory that is shared. */
+  | { readonly kind: "place"; readonly profile: number }
+  /** A run with what was written there. */
+  | { readonly kind: "runInPlace"; readonly profile: number }
   | { readonly kind: "help"; readonly thread: ThreadInit }
   | { readonly kind: "call"; readonly call: EngineCall };
 
@@ -28,6 +32,7 @@ export interface Answer {
   readonly outputs: readonly TypedArray[];
   /** What the inputs came in. */
   readonly inputs: readonly Bytes[];
+  readonly place?: SharedPlace;
 }
 
 export const NOTHING: Answer = { outputs: [], inputs: [] };

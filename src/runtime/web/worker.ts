@@ -1,8 +1,8 @@
 /** The program of the worker that runs an engine for a page, and of those that share its runs. */
 import { HoneError, must } from "../../util/errors.ts";
+import type { TypedArray } from "../../tensor/dtype.ts";
 import { allocateOutputs } from "../core/feeds.ts";
-import type { BackendContext } from "../core/types.ts";
-import { WasmBackend, type WasmPlatform } from "../core/wasm/backend.ts";
+import { WasmBackend, type WasmContext, type WasmPlatform } from "../core/wasm/backend.ts";
 import { instantiate, WasmEngine, type EngineCall, type ThreadInit } from "../core/wasm/engine.ts";
 import { ThreadState } from "../core/wasm/together.ts";
 import { WebLane } from "./lane.ts";
@@ -34,7 +34,7 @@ const platform: WasmPlatform = {
 class Host {
   readonly #engine: WasmEngine;
   readonly #backend: WasmBackend;
-  readonly #contexts = new Map<number, BackendContext>();
+  readonly #contexts = new Map<number, WasmContext>();
 
   private constructor(engine: WasmEngine) {
     this.#engine = engine;
@@ -47,18 +47,35 @@ class Host {
     return host;
   }
 
-  /** A run that threads gave up dismissed them: they start again while this one is not blocked. */
   async run({ profile, inputs, outputs: given }: Extract<Request, { readonly kind: "run" }>): Promise<Answer> {
-    const context = this.#contexts.get(profile) ?? this.#backend.createContext(profile);
-    this.#contexts.set(profile, context);
     const outputs = given.length > 0 ? given : allocateOutputs(this.#engine.manifest, profile, platform).map((t) => t.data);
+    await this.#run(profile, inputs, outputs);
+    return { outputs, inputs };
+  }
+
+  place(profile: number): Answer {
+    return { ...NOTHING, place: this.#context(profile).place };
+  }
+
+  async runInPlace(profile: number): Promise<Answer> {
+    await this.#run(profile, [], []);
+    return NOTHING;
+  }
+
+  /** A run that threads gave up dismissed them: they start again while this one is not blocked. */
+  async #run(profile: number, inputs: readonly TypedArray[], outputs: readonly TypedArray[]): Promise<void> {
     try {
-      context.run(inputs, outputs);
+      this.#context(profile).run(inputs, outputs);
     } catch (error) {
       await this.#backend.startTeam();
       throw error;
     }
-    return { outputs, inputs };
+  }
+
+  #context(profile: number): WasmContext {
+    const context = this.#contexts.get(profile) ?? this.#backend.createContext(profile);
+    this.#contexts.set(profile, context);
+    return context;
   }
 }
 
@@ -86,6 +103,8 @@ let helper: Helper | undefined;
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === "run") return must(host, "an open engine").run(request);
+  if (request.kind === "place") return must(host, "an open engine").place(request.profile);
+  if (request.kind === "runInPlace") return must(host, "an open engine").runInPlace(request.profile);
   if (request.kind === "call") {
     must(helper, "a helper").call(request.call);
     return NOTHING;

@@ -1,7 +1,7 @@
 import { invariant, must } from "../../../util/errors.ts";
 import type { TypedArray } from "../../../tensor/dtype.ts";
 import type { Backend, BackendContext } from "../types.ts";
-import { instantiate, trapped, type ContextMemory, type EngineCall, type ThreadInit, type WasmEngine } from "./engine.ts";
+import { instantiate, trapped, type ContextMemory, type EngineCall, type SharedPlace, type ThreadInit, type WasmEngine } from "./engine.ts";
 import type { ThreadState } from "./together.ts";
 
 /** A thread beside this one that runs calls, one at a time, and keeps the word of its state. */
@@ -49,8 +49,8 @@ export class WasmBackend implements Backend {
     await Promise.all(this.#team.map(({ lane }) => lane.ready ?? Promise.resolve()));
   }
 
-  createContext(profile: number): BackendContext {
-    const context: WasmContext = new WasmContext(this.#engine, profile, {
+  createContext(profile: number): WasmContext {
+    const context = new WasmContext(this.#engine, profile, {
       runHere: (calls) => {
         this.#runHere(calls);
       },
@@ -137,7 +137,7 @@ interface Runners {
   readonly closed: () => void;
 }
 
-class WasmContext implements BackendContext {
+export class WasmContext implements BackendContext {
   readonly profile: number;
   readonly #engine: WasmEngine;
   readonly #runners: Runners;
@@ -161,6 +161,11 @@ class WasmContext implements BackendContext {
     this.#engine.write(this.#memory.inputs, inputs);
     await this.#runners.runAway(this.#engine.callsOf(this.#memory));
     this.#engine.read(this.#memory.outputs, outputs);
+  }
+
+  /** Where the arrays of a run lie that is handed none. Throws `internal` where one thread runs alone. */
+  get place(): SharedPlace {
+    return this.#engine.placeOf(this.#memory);
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** An engine's WebAssembly with its weights in linear memory. */
 import { arenaBytesOf, weightsSection, type Engine, type Manifest, type ManifestTarget } from "../../../engine/format.ts";
 import type { TypedArray } from "../../../tensor/dtype.ts";
-import { HoneError, must } from "../../../util/errors.ts";
+import { HoneError, invariant, must } from "../../../util/errors.ts";
 import { endless } from "../endless.ts";
 import { byteSizes } from "../feeds.ts";
 import { MOST_PAGES, PAGE_BYTES, webAssembly, type WasmMemory, type WasmModule } from "./api.ts";
@@ -20,6 +20,13 @@ export interface ContextMemory {
   readonly outputList: number;
   /** Where the threads of a run meet. */
   readonly barrier: number;
+}
+
+/** Where a context's arrays lie in memory that another thread can reach too. */
+export interface SharedPlace {
+  readonly buffer: ArrayBufferLike;
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
 }
 
 /** What a thread needs to run the engine; it can be sent to another thread when the memory is shared. */
@@ -121,6 +128,12 @@ export class WasmEngine {
       outputList: from + ADDRESS_BYTES * inputs.length,
       barrier,
     };
+  }
+
+  /** Throws `internal` when the memory is not shared. */
+  placeOf({ inputs, outputs }: ContextMemory): SharedPlace {
+    invariant(this.threads > 1, "memory is shared between threads");
+    return { buffer: this.#memory.buffer, inputs, outputs };
   }
 
   giveContext(context: ContextMemory): void {
