@@ -8,8 +8,8 @@
  * Without Bochs the disk and Bochs' settings are written all the same; `cd out/vnni && bochs -q -f bochsrc -rc go` runs them, and what
  * the PC says comes to out/vnni/serial.txt.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { kernelFlags } from "../../src/compiler/node/native.ts";
@@ -21,14 +21,8 @@ import { C_MACHINES } from "../../src/targets/c/machines.ts";
 import { printC } from "../../src/targets/c/print.ts";
 import { DTYPES } from "../../src/tensor/dtype.ts";
 import { must } from "../../src/util/errors.ts";
+import { BARE, SECTOR, linkPc, restOfDisk, runBochs } from "../emulate/bochs.ts";
 import { BATCH, RESULTS, emptyBatch, fillBatch, integerKernel } from "../../test/bets/integer/kernel.ts";
-
-const SECTOR = 512;
-const CHUNK = 64 * SECTOR;
-/** A disk consists of whole cylinders of 16 heads and 63 sectors. */
-const CYLINDER = 16 * 63 * SECTOR;
-const HOUR = 3_600_000;
-const HERE = join(import.meta.dirname, "vnni-emulated");
 
 interface Kernel {
   readonly name: string;
@@ -109,13 +103,10 @@ static const char* const kernel_name[] = {${list.map((k) => `"${k.name}"`).join(
 /** Compiles and links; returns the boot sector and the program behind it. */
 function buildProgram(out: string, list: readonly Kernel[], records: number): Buffer {
   const tool = (command: string, ...args: string[]): string => execFileSync(command, args, { cwd: out, encoding: "utf8" });
-  const bare = ["-m64", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-mno-red-zone", "-fcf-protection=none", "-c"];
   writeFileSync(join(out, "records.h"), header(list, records));
-  tool("gcc", ...bare, join(HERE, "boot.S"), "-o", "boot.o");
-  tool("gcc", ...bare, "-std=gnu11", "-O2", "-mgeneral-regs-only", "-Wall", "-Wextra", "-I.", join(HERE, "main.c"), "-o", "main.o");
   for (const k of list) {
     writeFileSync(join(out, `${k.name}.c`), k.source);
-    tool("gcc", ...k.flags, ...bare, "-fhosted", `${k.name}.c`, "-o", `${k.name}.o`);
+    tool("gcc", ...k.flags, ...BARE, "-fhosted", `${k.name}.c`, "-o", `${k.name}.o`);
     const found = tool("objdump", "-d", "--no-show-raw-insn", `${k.name}.o`)
       .split("\n")
       .filter((line) => k.instruction.test(line));
@@ -126,14 +117,11 @@ function buildProgram(out: string, list: readonly Kernel[], records: number): Bu
         .replace(/\s+/, " ")}`,
     );
   }
-  const objects = ["boot.o", "main.o", ...list.map((k) => `${k.name}.o`)];
-  tool("ld", "-T", join(HERE, "link.ld"), "-static", "-z", "noexecstack", "--no-warn-rwx-segments", "-o", "program.elf", ...objects);
-  const section = (name: string): Buffer => {
-    tool("objcopy", "-O", "binary", "-j", name, "program.elf", `program${name}`);
-    return readFileSync(join(out, `program${name}`));
-  };
-  const program = section(".program");
-  return Buffer.concat([section(".boot"), program, Buffer.alloc(Math.ceil(program.length / CHUNK) * CHUNK - program.length)]);
+  return linkPc(
+    out,
+    "bet",
+    list.map((k) => `${k.name}.o`),
+  );
 }
 
 /** Writes the program, then a record for each batch: the inputs that the bet's test draws, and what the interpreter makes of them. */
@@ -152,24 +140,9 @@ function writeDisk(path: string, program: Buffer, records: number): void {
     }
     size += writeSync(disk, record);
   }
-  writeSync(disk, Buffer.alloc(Math.ceil(size / CYLINDER) * CYLINDER - size));
+  writeSync(disk, restOfDisk(size));
   closeSync(disk);
 }
-
-const SETTINGS = `config_interface: textconfig
-display_library: term
-megs: 64
-cpu: model=tigerlake, ips=50000000, reset_on_triple_fault=0
-clock: sync=none
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/vgabios/vgabios.bin
-ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=disk, path=disk.img, mode=flat
-boot: disk
-com1: enabled=1, mode=file, dev=serial.txt
-panic: action=fatal
-log: bochs.txt
-`;
 
 /** Whether every kernel was equal to the interpreter in all cases, and the wrong one was not. */
 function judge(said: string, list: readonly Kernel[], cases: number): boolean {
@@ -178,21 +151,6 @@ function judge(said: string, list: readonly Kernel[], cases: number): boolean {
     const [equal = 0, unequal = 0] = lines.get(k.name) ?? [];
     return equal + unequal === cases && (k.control ? unequal > 0 : unequal === 0);
   });
-}
-
-/** What the PC sends to its serial port until it switches itself off. */
-function runBochs(out: string): string {
-  const serial = join(out, "serial.txt");
-  // A lock stays behind where Bochs was killed.
-  for (const path of [serial, join(out, "disk.img.lock")]) rmSync(path, { force: true });
-  const { error } = spawnSync("bochs", ["-q", "-f", "bochsrc", "-rc", "go"], {
-    cwd: out,
-    env: { ...process.env, TERM: "xterm" },
-    stdio: ["ignore", openSync(join(out, "screen.txt"), "w"), "ignore"],
-    timeout: HOUR,
-  });
-  if (error) console.log(`Bochs did not run (${error.message}). Where it is installed: cd ${out} && bochs -q -f bochsrc -rc go`);
-  return existsSync(serial) ? readFileSync(serial, "utf8") : "";
 }
 
 function main(): void {
@@ -207,10 +165,8 @@ function main(): void {
   const program = buildProgram(out, list, records);
   console.log(`${records} records of ${BATCH} cases, ${records * BATCH} in all, are being interpreted ...`);
   writeDisk(join(out, "disk.img"), program, records);
-  writeFileSync(join(out, "bochsrc"), SETTINGS);
-  writeFileSync(join(out, "go"), "continue\n");
   const began = Date.now();
-  const said = runBochs(out);
+  const said = runBochs(out, 64);
   const good = judge(said, list, records * BATCH);
   const verdict = good ? "as it should be" : `FAILED: see ${join(out, "bochs.txt")}`;
   console.log(`${said}${verdict}; ${((Date.now() - began) / 1000).toFixed(0)} s in Bochs`);

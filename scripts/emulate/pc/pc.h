@@ -1,11 +1,14 @@
-/* The program of the emulated PC: reads records (inputs and the interpreter's results) from its disk, runs every kernel on them, and
- * says on the serial port how many cases have equal bits. Compiled without SIMD, so that only kernels use it. */
+/* What a bare PC needs to run kernels: the serial port, the CPU's exceptions and states, the disk, and the end. Compiled without SIMD, so that
+ * only kernels use it. */
 #include <stdint.h>
-#include "records.h"
 
 #define IO __asm__ __volatile__
 static void out8(uint16_t port, uint8_t v) { IO("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static uint8_t in8(uint16_t port) { uint8_t v; IO("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+
+/* What compilers call by themselves. */
+void* memcpy(void* to, const void* from, uint64_t n) { void* at = to; IO("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory"); return to; }
+void* memset(void* to, int v, uint64_t n) { void* at = to; IO("rep stosb" : "+D"(at), "+c"(n) : "a"(v) : "memory"); return to; }
 
 static void say(const char* text) { for (; *text; text++) { while (!(in8(0x3fd) & 0x20)); out8(0x3f8, (uint8_t)*text); } }
 
@@ -66,8 +69,8 @@ static void prepare_cpu(void) {
   IO("xsetbv" : : "a"(0xe7), "d"(0), "c"(0));
 }
 
-/* Sectors of the first ATA disk, by its ports. */
-static void read_sectors(uint32_t first, uint32_t count, unsigned char* to) {
+/* Sectors of the first ATA disk, by its ports: to memory, or from it. */
+static void move_sectors(uint32_t first, uint32_t count, unsigned char* memory, int write) {
   for (uint32_t done = 0; done < count; done += 128) {
     uint32_t n = count - done < 128 ? count - done : 128, at = first + done;
     while (in8(0x1f7) & 0x80);
@@ -76,56 +79,20 @@ static void read_sectors(uint32_t first, uint32_t count, unsigned char* to) {
     out8(0x1f3, (uint8_t)at);
     out8(0x1f4, (uint8_t)(at >> 8));
     out8(0x1f5, (uint8_t)(at >> 16));
-    out8(0x1f7, 0x20);
+    out8(0x1f7, write ? 0x30 : 0x20);
     for (uint32_t i = 0; i < n; i++) {
       uint8_t status;
       while ((status = in8(0x1f7)) & 0x80 || !(status & 9));
-      if (status & 1) { say("the disk cannot be read\n"); end(); }
+      if (status & 1) { say("the disk cannot be used\n"); end(); }
       uint64_t words = 256;
-      IO("rep insw" : "+D"(to), "+c"(words) : "d"(0x1f0) : "memory");
+      if (write) IO("rep outsw" : "+S"(memory), "+c"(words) : "d"(0x1f0) : "memory");
+      else IO("rep insw" : "+D"(memory), "+c"(words) : "d"(0x1f0) : "memory");
     }
   }
 }
 
-static unsigned char record[RECORD_BYTES] __attribute__((aligned(64)));
-static unsigned char result[RESULT_BYTES] __attribute__((aligned(64)));
-static uint64_t unequal[KERNELS];
-
-/* Cases of which any byte of any result differs from the interpreter's. */
-static uint64_t differences(const unsigned char* want, const unsigned char* got) {
-  uint64_t n = 0;
-  for (int c = 0; c < CASES; c++) {
-    int differs = 0;
-    for (int r = 0; r < RESULTS; r++)
-      for (int b = 0; b < result_width[r]; b++) {
-        int at = result_offset[r] + c * result_width[r] + b;
-        differs |= want[at] ^ got[at];
-      }
-    n += differs != 0;
-  }
-  return n;
-}
-
-void run(void) {
+static void start(void) {
   out8(0x3fb, 3); /* characters of 8 bits */
   catch_exceptions();
   prepare_cpu();
-  for (uint32_t i = 0; i < RECORDS; i++) {
-    read_sectors(1 + 64 * (uint32_t)(uint64_t)chunks + i * RECORD_SECTORS, RECORD_SECTORS, record);
-    for (int k = 0; k < KERNELS; k++) {
-      for (int b = 0; b < RESULT_BYTES; b++) result[b] = 0xa5;
-      call_kernel[k](record, result);
-      unequal[k] += differences(record + INPUT_BYTES, result);
-    }
-  }
-  for (int k = 0; k < KERNELS; k++) {
-    say("kernel ");
-    say(kernel_name[k]);
-    say(" equal ");
-    say_number((uint64_t)RECORDS * CASES - unequal[k], 10);
-    say(" unequal ");
-    say_number(unequal[k], 10);
-    say("\n");
-  }
-  end();
 }
