@@ -11,7 +11,15 @@ const HOUR = 3_600_000;
 const PC = join(import.meta.dirname, "pc");
 
 /** For everything that the PC runs: no system, no library, code at the address it is linked to. */
-export const BARE = ["-m64", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-mno-red-zone", "-fcf-protection=none", "-c"];
+export const BARE: readonly string[] = [
+  "-m64",
+  "-ffreestanding",
+  "-fno-pic",
+  "-fno-stack-protector",
+  "-mno-red-zone",
+  "-fcf-protection=none",
+  "-c",
+];
 
 /**
  * Compiles the PC's own program (`pc/NAME.c`, which finds headers in `out`) and links it with objects of `out`. Returns the boot sector

@@ -104,8 +104,8 @@ export async function runProgram(
   writeFileSync(given, Buffer.concat([engine.weights, ...feeds]));
   const program = join(out, PROGRAM);
   copyFileSync(must(built.outputs[0], "a program").path, program);
-  const [command = "", ...args] = [...by.emulator, program, given, got];
-  execFileSync(command, args, { maxBuffer: 1 << 26 });
+  const line = [...by.emulator, program, given, got];
+  execFileSync(must(line[0], "a command"), line.slice(1), { maxBuffer: 1 << 26 });
   return split(readFileSync(got), engine.outputs);
 }
 
