@@ -1,6 +1,7 @@
 /** The ops of hone, one line each. */
 import { GraphBuilder } from "../ir/builder.ts";
 import { HoneError } from "../util/errors.ts";
+import * as attention from "./attention.ts";
 import * as binary from "./binary.ts";
 import * as bits from "./bits.ts";
 import * as convTranspose from "./conv-transpose.ts";
@@ -17,6 +18,7 @@ import * as fixedPointSoftmax from "./fixed-point-softmax.ts";
 import * as gemm from "./gemm.ts";
 import * as histogram from "./histogram.ts";
 import * as narrow from "./narrow.ts";
+import * as normalize from "./normalize.ts";
 import * as integer from "./integer.ts";
 import * as pool from "./pool.ts";
 import * as quantize from "./quantize.ts";
@@ -65,6 +67,8 @@ const families: readonly object[] = [
   resample,
   recurrent,
   histogram,
+  normalize,
+  attention,
 ];
 
 export const OPS: ReadonlyMap<string, Op> = new Map(families.flatMap((f) => Object.values(f).filter(isOp)).map((op) => [op.name, op]));

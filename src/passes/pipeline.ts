@@ -1,6 +1,7 @@
 /** THE order of the passes. Each gives its reason where it is defined. */
 import type { Graph } from "../ir/graph.ts";
 import { HoneError, locate } from "../util/errors.ts";
+import { activations } from "./activations.ts";
 import { batchNormIntoConv } from "./batchnorm-into-conv.ts";
 import { channelMaps } from "./channel-maps.ts";
 import { constantFolding } from "./constant-folding.ts";
@@ -12,8 +13,10 @@ import { foldBias } from "./fold-bias.ts";
 import { gemmConstants } from "./gemm-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
 import { integerKernels } from "./integer-kernels.ts";
+import { norms } from "./norms.ts";
 import { padFolding } from "./pad-folding.ts";
 import type { Pass } from "./pass.ts";
+import { scaledProducts } from "./scaled-products.ts";
 import { siblingConvs } from "./sibling-convs.ts";
 import { transposes } from "./transposes.ts";
 
@@ -25,6 +28,9 @@ export const PIPELINE: readonly Pass[] = [
   controlFlow,
   eliminate,
   cse,
+  activations,
+  norms,
+  scaledProducts,
   transposes,
   padFolding,
   batchNormIntoConv,

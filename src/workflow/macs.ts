@@ -39,6 +39,8 @@ const PRODUCTS: Readonly<Record<string, (o: Operands) => number>> = {
   conv: ({ out, b }) => elementCount(out) * elementCount(b.slice(1)),
   // Weights are [I, O/groups, …kernel]: each input element is spread over O/groups × kernel.
   convTranspose: ({ a, b }) => elementCount(a) * elementCount(b.slice(1)),
+  // Each score is a product of rows, and each share of it is spread over a row of values.
+  attention: ({ a, b, out }) => (elementCount(out) / (out.at(-1) || 1)) * (b.at(-2) ?? 1) * ((a.at(-1) ?? 1) + (out.at(-1) ?? 1)),
   gemm: ({ a, out, attrs }) => elementCount(out) * (a[attrs["transA"] === true ? 0 : 1] ?? 1),
   matMul: ({ a, out }) => elementCount(out) * (a.at(-1) ?? 1),
 };

@@ -121,7 +121,7 @@ export async function measureNoise(
 /** How long the kernel of an original node takes, for each engine. */
 export type TimesOf = (node: string) => readonly (number | undefined)[];
 
-const LAYERS: ReadonlySet<string> = new Set(["conv", "gemm", "matMul", "convTranspose", "einsum"]);
+const LAYERS: ReadonlySet<string> = new Set(["conv", "gemm", "matMul", "convTranspose", "einsum", "attention"]);
 const originOf = (node: Node): readonly string[] => (node.origin.length > 0 ? node.origin : [node.name]);
 
 /** The convolutions and matrix products of the model, in its order. */

@@ -71,4 +71,41 @@ const products: readonly OpCase[] = [
   },
 ];
 
-export const REDUCE_CASES: readonly OpCase[] = [...reductions, ...rows, ...rowsOfRows, ...alongAxis, ...integers, ...products];
+/** Rows of whole vectors and some elements, few and many, as norms and scaled dot products have them. */
+const attention = (name: string, q: readonly number[], k: readonly number[], v: readonly number[], mask?: readonly number[]): OpCase => ({
+  name: `attention, ${name}`,
+  build: (m) => {
+    const operands = [q, k, v].map((dims) => m.x(dims, { low: -2, high: 2 }));
+    return m.op("attention", [...operands, ...(mask ? [m.x(mask)] : [])], { scale: 0.35 });
+  },
+});
+
+const transformers: readonly OpCase[] = [
+  { name: "layerNorm", build: (m) => m.op("layerNorm", [m.x([2, 7, 83]), m.w([83]), m.w([83])]) },
+  { name: "layerNorm of short rows", build: (m) => m.op("layerNorm", [m.x([2, 7, 3]), m.w([3])], { epsilon: 0.1 }) },
+  { name: "layerNorm of two axes", build: (m) => m.op("layerNorm", [m.x([3, 6, 37]), m.w([6, 37]), m.w([37])], { axis: 1 }) },
+  { name: "layerNorm of all", build: (m) => m.op("layerNorm", [m.x([3, 40])], { axis: 0 }) },
+  { name: "rmsNorm", build: (m) => m.op("rmsNorm", [m.x([5, 64]), m.w([64])]) },
+  { name: "rmsNorm, then relu", build: (m) => m.op("relu", [m.op("rmsNorm", [m.x([2, 5, 70])])]) },
+  attention("heads", [1, 3, 29, 16], [1, 3, 29, 16], [1, 3, 29, 16]),
+  attention("other numbers of keys and values", [2, 13, 24], [2, 45, 24], [2, 45, 40]),
+  attention("a mask for each key", [2, 2, 19, 8], [2, 2, 33, 8], [2, 2, 33, 24], [2, 1, 1, 33]),
+  attention("a mask for each score", [2, 2, 19, 8], [2, 2, 33, 8], [2, 2, 33, 16], [19, 33]),
+  attention("shared keys", [2, 3, 17, 16], [2, 1, 20, 16], [2, 1, 20, 32]),
+  attention("few keys and short rows", [2, 9, 3], [2, 5, 3], [2, 5, 3]),
+  attention("one query", [3, 1, 64], [3, 50, 64], [3, 50, 64]),
+  {
+    name: "attention, then a sum",
+    build: (m) => m.op("add", [m.op("attention", [m.x([2, 31, 16]), m.x([2, 40, 16]), m.x([2, 40, 48])]), m.x([2, 31, 48])]),
+  },
+];
+
+export const REDUCE_CASES: readonly OpCase[] = [
+  ...reductions,
+  ...rows,
+  ...rowsOfRows,
+  ...alongAxis,
+  ...integers,
+  ...products,
+  ...transformers,
+];
