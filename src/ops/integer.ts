@@ -1,8 +1,7 @@
 /**
- * Quantised ops. Their rule: sums in int32, then y = clamp(roundEven(f32(acc + bias) · m) + zeroPoint), where m was computed in
- * float64 and rounded once. A product is always rounded to an integer before anything is added to it, so that no compiler's
- * contraction to fma can change a result. Scales, zero points and multipliers are operands of one element, not attributes: layers
- * that differ in nothing else share their kernel.
+ * Quantised ops. Their rule: sums in int32, then y = clamp(roundEven(f32(acc + bias) · m) + zeroPoint), m being a float32. A
+ * product is always rounded to an integer before anything is added to it, so that no compiler's contraction to fma can change a result.
+ * Scales, zero points and multipliers are operands of one element, not attributes: layers that differ in nothing else share their kernel.
  */
 import { cast, constant, int, unary } from "../loop/expr.ts";
 import type { BodyContext, Operand, Read } from "../loop/nest.ts";
@@ -10,7 +9,7 @@ import type { Expr } from "../loop/types.ts";
 import { isStatic } from "../tensor/dim.ts";
 import { parseDType } from "../tensor/dtype.ts";
 import * as a from "./arith.ts";
-import { convShape, windowIndex, windowOf } from "./conv.ts";
+import { convChannels, convShape, windowIndex, windowOf } from "./conv.ts";
 import { defineOp, misfit, sameAs, type Op } from "./define.ts";
 import { reduction } from "./nests.ts";
 
@@ -71,9 +70,9 @@ export const dequantize: Op = defineOp({
 });
 
 /**
- * Convolution of uint8 x with int8 w over one or more spatial axes, dense or depthwise: Σ (x - xZero)·w + bias, then by the rule to
- * uint8, or with `to` float32 just times m. m has one element an output channel; `negative`, when given, is the multiplier of sums
- * below zero, which makes a leaky or parametric ReLU. Padding counts as xZero.
+ * Convolution of uint8 x with w over one or more spatial axes: Σ (x - xZero)·w + bias, then by the rule to uint8, or with `to` float32
+ * just times m. w is int8, or int16 where the zero point of its bytes was taken away. m has one element an output channel; `negative`,
+ * when given, is the multiplier of sums below zero, which makes a leaky or parametric ReLU. Padding counts as xZero.
  */
 export const quantizedConv: Op = defineOp({
   name: "quantizedConv",
@@ -81,17 +80,15 @@ export const quantizedConv: Op = defineOp({
   attrs: { strides: [] as number[], dilations: [] as number[], pads: [] as number[], group: 1, to: "uint8" },
   traits: { channels: "conv" },
   infer: ({ x, w, bias }, attrs) => {
-    const fits = x.dtype === "uint8" && w.dtype === "int8" && bias.dtype === "int32" && isStatic(w.shape);
-    if (!fits) throw misfit("quantizedConv", "x is uint8, w int8, bias int32", [x, w, bias]);
+    const fits = x.dtype === "uint8" && (w.dtype === "int8" || w.dtype === "int16") && bias.dtype === "int32" && isStatic(w.shape);
+    if (!fits) throw misfit("quantizedConv", "x is uint8, w int8 or int16, bias int32", [x, w, bias]);
     if (attrs.to !== "uint8" && attrs.to !== "float32") throw misfit("quantizedConv", `the result cannot be ${attrs.to}`, [x, w, bias]);
     return [{ dtype: parseDType(attrs.to), shape: convShape("quantizedConv", x, w, bias, attrs) }];
   },
   compute: ({ out }, { x, w, xZero, bias, m, yZero, negative }, attrs) => {
-    const [outputs = 1, perGroup = 1, ...kernel] = w.dims;
+    const [, perGroup = 1, ...kernel] = w.dims;
     const window = windowOf(kernel.length, attrs);
     const padded = window.pads.some((p) => p !== 0);
-    const depthwise = attrs.group === outputs && perGroup === 1 && attrs.group > 1;
-    if (attrs.group !== 1 && !depthwise) throw misfit("quantizedConv", "groups are one, or as many as channels", []);
     const finish = (acc: Expr, { p: [, oc = int(0)], read }: BodyContext): Expr => {
       const sum = a.add(acc, read(bias, [oc]));
       const factor = negative ? a.select(a.lt(sum, 0), read(negative, [oc]), read(m, [oc])) : read(m, [oc]);
@@ -102,7 +99,8 @@ export const quantizedConv: Op = defineOp({
       out,
       ({ p: [n = int(0), oc = int(0), ...o], r: [ic = int(0), ...k], read }) => {
         const zero = scalar(read, xZero);
-        const value = read(x, [n, depthwise ? oc : ic, ...windowIndex(o, k, window)], padded ? zero : undefined);
+        const channel = convChannels(x, w, attrs.group, oc, ic);
+        const value = read(x, [n, channel, ...windowIndex(o, k, window)], padded ? zero : undefined);
         return a.mul(a.sub(cast(value, "int32"), cast(zero, "int32")), cast(read(w, [oc, ic, ...k]), "int32"));
       },
       { extents: [perGroup, ...kernel], combine: "add", init: constant(0, "int32"), finish },

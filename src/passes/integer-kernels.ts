@@ -6,23 +6,21 @@ import { input, output, type Attrs, type Node, type Value } from "../ir/graph.ts
 import type { Patch } from "../ir/patch.ts";
 import { everywhere } from "../ir/regions.ts";
 import { rewrite, type RewriteContext, type Rule } from "../ir/rewrite.ts";
-import { evaluateNode } from "../ops/evaluate.ts";
 import { findOp } from "../ops/index.ts";
-import { elementCount, tensor, type Tensor } from "../tensor/tensor.ts";
+import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { floats, integers, sameShape } from "./constants.ts";
 import {
   functionTable,
   isAbsorbed,
   limitTable,
-  MOST_BIAS,
-  MOST_PRODUCTS,
   movesElements,
+  multiplier,
   negativeSlopes,
   rescaleTable,
-  roundEven,
   sumFactors,
   type ByteScale,
 } from "./integer-parts.ts";
+import { biasOf, weightsOf, type Weights } from "./integer-weights.ts";
 import { inferOp, type Pass } from "./pass.ts";
 
 /** A value that is known as bytes: uint8, or int8, with one scale. */
@@ -108,97 +106,23 @@ function targetOf(quantize: Node, context: RewriteContext): Target | undefined {
   return { node: last, activation: undefined, scale };
 }
 
-interface Weights {
-  readonly data: Tensor;
-  /** One an output channel. */
-  readonly scales: readonly number[];
-}
-
-/** The element of a list with one for each channel, or one for all. */
-const ofChannel = (list: ArrayLike<number>, c: number): number => list[list.length === 1 ? 0 : c] ?? 0;
-const fitsChannels = (list: ArrayLike<number>, channels: number): boolean => list.length === 1 || list.length === channels;
-
-/** Integer weights [O, I, …] with a scale for each output channel, or one for all, and no zero point once that is taken away. */
-function weightsOf(value: Value | undefined, { producer }: RewriteContext): Weights | undefined {
-  const node = producer(value);
-  if (node?.op !== "dequantizeLinear" || Number(node.attrs["blockSize"] ?? 0) !== 0) return undefined;
-  const data = dataOf(input(node, 0), producer);
-  const scales = floats(node.inputs[1]);
-  const zeros = node.inputs[2] ? integers(node.inputs[2]) : [0];
-  if (!data || !scales || !zeros || (scales.length > 1 && Number(node.attrs["axis"] ?? 1) !== 0)) return undefined;
-  return centred(data, scales, zeros);
-}
-
-function centred(data: Tensor, scales: Float32Array, zeros: readonly number[]): Weights | undefined {
-  const [channels = 0] = data.dims;
-  const isBytes = data.type === "int8" || data.type === "uint8";
-  if (!isBytes || !fitsChannels(scales, channels) || !fitsChannels(zeros, channels)) return undefined;
-  const each = data.data.length / channels;
-  const list = Array.from(data.data as Int8Array | Uint8Array, (v, i) => v - ofChannel(zeros, Math.floor(i / each)));
-  const all = Array.from({ length: channels }, (_, c) => ofChannel(scales, c));
-  const fits = list.every((v) => v >= -128 && v <= 127) && all.every((s) => s > 0 && Number.isFinite(s));
-  return fits ? { data: tensor("int8", data.dims, Int8Array.from(list)), scales: all } : undefined;
-}
-
-/** A constant, or one that is quantised where it is used. */
-function dataOf(value: Value, producer: RewriteContext["producer"]): Tensor | undefined {
-  const node = value.data ? undefined : producer(value);
-  if (!node) return value.data;
-  const inputs = node.inputs.map((v) => v?.data);
-  return node.op === "quantizeLinear" && inputs.every((t, i) => t || !node.inputs[i]) ? evaluateNode(node, inputs)[0] : undefined;
-}
-
-/** A bias that is kept as integers in units of the products. */
-function wholeBias(node: Node | undefined, units: readonly number[]): readonly number[] | undefined {
-  const scales = node?.op === "dequantizeLinear" && node.inputs[2] === undefined ? floats(node.inputs[1]) : undefined;
-  return scales && units.every((u, c) => Math.abs(ofChannel(scales, c) / u - 1) < 1e-6) ? integers(node?.inputs[0]) : undefined;
-}
-
-/** A bias as integers in units of the products. */
-function biasOf(value: Value | undefined, units: readonly number[], { producer }: RewriteContext): readonly number[] | undefined {
-  if (!value) return units.map(() => 0);
-  const node = producer(value);
-  const reals = floats(value) ?? (node && floatsOf(node));
-  const list = wholeBias(node, units) ?? (reals && Array.from(reals, (b, c) => roundEven(b / (units[c] ?? 1))));
-  return list?.length === units.length && list.every((b) => Math.abs(b) <= MOST_BIAS) ? list : undefined;
-}
-
-function floatsOf(node: Node): Float32Array | undefined {
-  const inputs = node.inputs.map((v) => v?.data);
-  if (node.op !== "dequantizeLinear" || !inputs.every((t, i) => t || !node.inputs[i])) return undefined;
-  const [t] = evaluateNode(node, inputs);
-  return t?.data instanceof Float32Array ? t.data : undefined;
-}
-
 interface ConvParts {
   readonly x: Quantized;
   readonly w: Weights;
-  /** Of the products of each channel. */
-  readonly units: readonly number[];
   readonly bias: readonly number[];
-}
-
-/** Whether a convolution is dense or depthwise, and its sums stay in int32. */
-function isComputable(node: Node, x: Quantized, { data: { dims } }: Weights): boolean {
-  const [o = 1, perGroup = 1, ...kernel] = dims;
-  const group = Number(node.attrs["group"] ?? 1);
-  const depthwise = group === o && perGroup === 1 && x.bytes.shape[1] === group;
-  return (group === 1 || depthwise) && perGroup * elementCount(kernel) <= MOST_PRODUCTS;
 }
 
 function convParts(node: Node, context: RewriteContext): ConvParts | undefined {
   const x = node.op === "conv" && node.inputs[0]?.shape.length === 4 ? quantized(node.inputs[0], context) : undefined;
   const w = x && weightsOf(node.inputs[1], context);
-  if (!x || !w || !isComputable(node, x, w)) return undefined;
-  const units = w.scales.map((s) => x.scale * s);
-  const bias = biasOf(node.inputs[2], units, context);
-  return bias && { x, w, units, bias };
+  const bias = w && biasOf(node.inputs[2], x.scale, w, context);
+  return bias && { x, w, bias };
 }
 
-function conv(make: Maker, node: Node, { x, w, units, bias }: ConvParts, to: ByteScale | undefined, activation: Node | undefined): Value {
-  const channels = units.length;
+function conv(make: Maker, node: Node, { x, w, bias }: ConvParts, to: ByteScale | undefined, activation: Node | undefined): Value {
+  const channels = bias.length;
   const slopes = negativeSlopes(activation, channels, to === undefined || to.zeroPoint > 0);
-  const m = Float32Array.from(units, (u) => u / (to?.scale ?? 1));
+  const m = Float32Array.from(w.scales, (s) => multiplier(x.scale, s, to?.scale ?? 1));
   const operands = [
     make.bytes(x),
     make.constant(w.data),

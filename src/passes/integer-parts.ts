@@ -11,6 +11,12 @@ export interface ByteScale {
   readonly zeroPoint: number;
 }
 
+/**
+ * What a sum of products is multiplied by to be steps of the result: float32 operations in this order, as ONNX Runtime's QLinearConv
+ * has them, so that a model computes the same bytes there and here. One step in an early layer is many in the last.
+ */
+export const multiplier = (x: number, w: number, y: number): number => Math.fround(Math.fround(x * w) / y);
+
 /** To the nearest integer, halves to the even one. */
 export function roundEven(x: number): number {
   const floor = Math.floor(x);

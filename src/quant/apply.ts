@@ -1,7 +1,7 @@
 /** Rewrites a graph by its plan and the ranges of its values. */
 import { input, type Graph, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
-import { floatLimit, functionTable, limitTable, negativeSlopes, sumFactors } from "../passes/integer-parts.ts";
+import { floatLimit, functionTable, limitTable, multiplier, negativeSlopes, sumFactors } from "../passes/integer-parts.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
@@ -86,7 +86,7 @@ class Applier extends PlanRewriter {
     const channels = scales.length;
     const toFloat = !this.plan.scaleOf.has(result);
     const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.scale(result);
-    const m = Float32Array.from(scales, (s) => (xScale * s) / y.scale);
+    const m = Float32Array.from(scales, (s) => multiplier(xScale, s, y.scale));
     const sums = integerBias(w, bias, quantized, xScale, this.means.get(input(node, 0).name));
     const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
     const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));

@@ -43,9 +43,13 @@ class Chain {
   #float = (...values: number[]): Value => this.builder.constant(tensor("float32", [values.length], Float32Array.from(values)));
   #integer = (value: number): Value => this.builder.constant(tensor("int32", [1], Int32Array.of(value)));
 
-  /** Int8 weights, some of them only extremes, so that sums of two products leave int16. */
+  /** Int8 weights, some of them only extremes, so that sums of two products leave int16; sometimes int16 ones, which are of 9 bits. */
   #weights(dims: readonly number[]): Value {
     const wide = this.draw(3) === 0;
+    if (this.draw(4) === 0) {
+      const words = Int16Array.from({ length: elementCount(dims) }, () => (wide ? 510 * this.draw(2) - 255 : this.draw(511) - 255));
+      return this.builder.constant(tensor("int16", dims, words));
+    }
     const data = Int8Array.from({ length: elementCount(dims) }, () => (wide ? 254 * this.draw(2) - 127 : this.draw(255) - 127));
     return this.builder.constant(tensor("int8", dims, data));
   }
@@ -57,8 +61,9 @@ class Chain {
     const pads: readonly [number, number, number, number] = [draw(2), draw(2), draw(2), draw(2)];
     if (h + pads[0] + pads[2] < kh || w + pads[1] + pads[3] < kw) return this.value;
     const depthwise = draw(3) === 0 && c > 1;
-    const o = depthwise ? c : pick(draw, [1, 4, 8, 13, 16, 32]);
-    const perGroup = depthwise ? 1 : c;
+    const group = depthwise ? c : c % 4 === 0 && draw(4) === 0 ? 4 : 1;
+    const o = depthwise ? c : group * pick(draw, [1, 4, 8, 13, 16, 32]);
+    const perGroup = c / group;
     const typical = 2000 * Math.sqrt(perGroup * kh * kw);
     // Powers of two put results halfway between integers.
     const m = Array.from({ length: o }, () => (draw(5) === 0 ? 2 ** -(5 + draw(6)) : (1 + draw(100)) / typical));
@@ -77,7 +82,7 @@ class Chain {
       this.byte(pick(draw, [0, 128, draw(256)])),
       draw(3) === 0 ? this.#float(...m.map((v) => v / 8)) : undefined,
     ];
-    const attrs = { strides: [1 + draw(2), 1 + draw(2)], dilations: [1, 1], pads, group: depthwise ? c : 1, to };
+    const attrs = { strides: [1 + draw(2), 1 + draw(2)], dilations: [1, 1], pads, group, to };
     return this.builder.op("quantizedConv", operands, attrs);
   }
 
