@@ -70,14 +70,33 @@ function readData(file: string, name: string, type: OnnxType | undefined): Data 
   return tensorValue ? { tensors: [{ ...tensorValue, name }], lists: {} } : { tensors: [], lists: { [name]: null } };
 }
 
-function filesOf(folder: string, set: string): Files {
+/** Another model for the same data. */
+export type Change = (model: OnnxModel) => OnnxModel;
+
+function filesOf(folder: string, set: string, change: Change): Files {
   const file = join(folder, "model.onnx");
-  const model = readOnnx(readFileSync(file), { file });
+  const model = change(readOnnx(readFileSync(file), { file }));
   const initialized = new Set(model.graph?.initializer.map((t) => t.name));
   const declared = (model.graph?.input ?? []).filter((v) => !initialized.has(v.name));
   const data = declared.map(({ name, type }, i) => readData(join(folder, set, `input_${i}.pb`), name, type));
   const inputs = data.flatMap((d) => d.tensors.map((t) => [t.name, t] as const));
   return { model, inputs: new Map(inputs), lists: Object.assign({}, ...data.map((d) => d.lists)) as Data["lists"], folder };
+}
+
+/** The model with every input but the first made a constant by the data of a case, as most models have them. */
+export function withConstants(folder: string): Change {
+  const [set = ""] = readdirSync(folder).filter((d) => d.startsWith("test_data_set"));
+  const { inputs } = filesOf(folder, set, (model) => model);
+  return (model) => {
+    const { graph } = model;
+    if (!graph) return model;
+    const fixed = graph.input.slice(1).flatMap(({ name, type }) => (type?.tensorType ? (inputs.get(name) ?? []) : []));
+    const names = new Set(fixed.map((t) => t.name));
+    return {
+      ...model,
+      graph: { ...graph, initializer: [...graph.initializer, ...fixed], input: graph.input.filter((v) => !names.has(v.name)) },
+    };
+  };
 }
 
 /** The graph for these inputs, of which those that `fix` names are constants. */
@@ -120,12 +139,12 @@ function leastFixed(files: Files): Graph {
   throw first ?? new HoneError("model.unsupported", "shapes depend on data");
 }
 
-/** One case for each data set. Throws what importing throws. */
-export function readCases(folder: string, name: string): OnnxCase[] {
-  if (name.endsWith(".onnx")) return [lightCase(folder, name)];
+/** One case for each data set. Throws what importing throws, and what `change` does. */
+export function readCases(folder: string, name: string, change: Change = (model) => model): OnnxCase[] {
+  if (name.endsWith(".onnx")) return [lightCase(folder, name, change)];
   const sets = readdirSync(folder).filter((d) => d.startsWith("test_data_set"));
   return sets.map((set): OnnxCase => {
-    const files = filesOf(folder, set);
+    const files = filesOf(folder, set, change);
     const graph = leastFixed(files);
     const feeds = Object.fromEntries(
       (graph.host ?? graph).inputs.flatMap((v) => {
@@ -141,8 +160,8 @@ export function readCases(folder: string, name: string): OnnxCase[] {
 }
 
 /** A light model has no inputs in the archive: ONNX's runner counts from 0 up, divided by how many there are. */
-function lightCase(file: string, name: string): OnnxCase {
-  const graph = importOnnx(readOnnx(readFileSync(file), { file }), { file: name });
+function lightCase(file: string, name: string, change: Change): OnnxCase {
+  const graph = importOnnx(change(readOnnx(readFileSync(file), { file })), { file: name });
   const feeds = graph.inputs.map((v) => {
     const dims = v.shape.map((d) => (typeof d === "number" ? d : 1));
     const n = elementCount(dims);

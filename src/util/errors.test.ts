@@ -13,6 +13,15 @@ describe("HoneError", () => {
     );
   });
 
+  test("describe() tells the same of many nodes once, and keeps them all for programs", () => {
+    const of = (node: string): { message: string; at: { node: string; op: string } } => ({ message: "no Foo", at: { node, op: "Foo" } });
+    const error = new HoneError("model.unsupported", "6 problems", {
+      problems: [...["a", "b", "c", "d", "e"].map(of), { message: "no Bar", at: { node: "a", op: "Bar" } }],
+    });
+    expect(error.describe()).toBe("6 problems\n  - no Foo [node a, b, c and 2 more, op Foo]\n  - no Bar [node a, op Bar]");
+    expect(error.problems.length).toBe(6);
+  });
+
   test("the exit code follows from the code", () => {
     expect(new HoneError("usage", "x").exitCode).toBe(2);
     expect(new HoneError("model.unsupported", "x").exitCode).toBe(4);

@@ -46,13 +46,34 @@ export class HoneError extends Error {
     return ERROR_CODES[this.code].exit;
   }
 
-  /** Message, place, problems and hint as a person reads them, several lines. */
+  /** Message, place, problems and hint as a person reads them, several lines; the same problem of many nodes is one line. */
   describe(): string {
     const lines = [`${this.message}${placeText(this.at)}`];
-    for (const p of this.problems) lines.push(`  - ${p.message}${placeText(p.at ?? {})}${p.hint ? ` (${p.hint})` : ""}`);
+    for (const p of gathered(this.problems)) lines.push(`  - ${p.message}${placeText(p.at ?? {})}${p.hint ? ` (${p.hint})` : ""}`);
     if (this.hint) lines.push(`hint: ${this.hint}`);
     return lines.join("\n");
   }
+}
+
+/** Nodes that a line names before it counts. */
+const NAMED = 3;
+
+/** Problems that differ only in their node as one, in the place of the first. */
+function gathered(problems: readonly Problem[]): readonly Problem[] {
+  const alike = new Map<string, Problem[]>();
+  for (const p of problems) {
+    const { node: _differs, ...place } = p.at ?? {};
+    const key = JSON.stringify([p.message, p.hint, place, p.at?.node === undefined]);
+    const group = alike.get(key);
+    if (group) group.push(p);
+    else alike.set(key, [p]);
+  }
+  return [...alike.values()].flatMap((group) => {
+    const [first] = group;
+    if (!first || group.length <= NAMED) return group;
+    const names = group.slice(0, NAMED).map((p) => p.at?.node);
+    return [{ ...first, at: { ...first.at, node: `${names.join(", ")} and ${group.length - NAMED} more` } }];
+  });
 }
 
 function placeText(at: ErrorPlace): string {

@@ -4,7 +4,7 @@ import { writeOnnx } from "../formats/onnx/write.ts";
 import { applyQdq } from "../quant/qdq.ts";
 import { locate } from "../util/errors.ts";
 import { prepare, type BuildModelOptions } from "./build.ts";
-import type { Converted } from "./convert.ts";
+import { atOpset, type Converted } from "./convert.ts";
 import { int8From, planFor, tableFor, type Int8, type Int8Options } from "./int8.ts";
 import { optimisedGraph } from "./observe.ts";
 import { writeOutput } from "./output-file.ts";
@@ -14,15 +14,20 @@ export interface ConvertInt8Options extends BuildModelOptions {
   /** Photos, or a calibration table. */
   readonly calib: string;
   readonly method?: Int8Options["method"];
+  /** The version of ONNX's own operator set to write. */
+  readonly opset?: number | undefined;
 }
 
 export interface ConvertedInt8 extends Converted {
   readonly int8: Int8;
 }
 
+/** The operator set that graphs are written in. */
+const WRITTEN = 17;
+
 /** Throws what calibrating throws, `model.unsupported` for ops that cannot be written, and `file.unwritable` before the long work. */
 export async function convertInt8(path: string, options: ConvertInt8Options): Promise<ConvertedInt8> {
-  const { output, calib } = options;
+  const { output, calib, opset } = options;
   return writeOutput(output, async (write) => {
     const prepared = await prepare(path, options);
     const float = optimisedGraph(prepared);
@@ -33,11 +38,20 @@ export async function convertInt8(path: string, options: ConvertInt8Options): Pr
     const { plan, ranges } = planFor(float, source.table, calib);
     try {
       const graph = applyQdq(plan, ranges, source.table.means);
-      const model = graphToOnnx(graph);
+      const model = atOpset(graphToOnnx(graph), { file: path }, opset);
       const bytes = writeOnnx(model);
       await write(bytes);
       const nodes = { before: prepared.graph.nodes.length, after: model.graph?.node.length ?? 0 };
-      return { input: path, output, files: [output], bytes: bytes.length, opset: 17, nodes, int8 };
+      return {
+        input: path,
+        output,
+        files: [output],
+        bytes: bytes.length,
+        opset: opset ?? WRITTEN,
+        opsetBefore: opset ?? WRITTEN,
+        nodes,
+        int8,
+      };
     } catch (error) {
       throw locate(error, { file: path });
     }

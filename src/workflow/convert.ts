@@ -3,6 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxTensor } from "../formats/onnx/ast.ts";
 import { externalBytes, externalize } from "../formats/onnx/external.ts";
+import type { ImportOptions } from "../formats/onnx/import.ts";
+import { isOnnxDomain } from "../formats/onnx/functions.ts";
+import { convertOpset, OLDEST_WRITTEN } from "../formats/onnx/opset/convert.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
 import { simplifyOnnx } from "../formats/onnx/simplify.ts";
 import { TENSOR_TYPES } from "../formats/onnx/types.ts";
@@ -22,6 +25,8 @@ export interface ConvertOptions extends JobOptions {
   readonly shapes?: readonly string[];
   /** Values of --set: `name=value` makes an input a constant. */
   readonly set?: readonly string[];
+  /** The version of ONNX's own operator set to write; without it, the model's own. */
+  readonly opset?: number | undefined;
 }
 
 export interface Converted {
@@ -31,10 +36,15 @@ export interface Converted {
   readonly files: readonly string[];
   readonly bytes: number;
   readonly opset: number | null;
+  /** The model's own. */
+  readonly opsetBefore: number | null;
   readonly nodes: { readonly before: number; readonly after: number };
 }
 
-/** Throws `usage` for what is no ONNX model, for shapes and for values that do not fit; `file.*`, `model.damaged`. */
+/**
+ * Throws `usage` for what is no ONNX model, for shapes and for values that do not fit, `model.unsupported` with every node that the wanted
+ * operator set cannot express; `file.*`, `model.damaged`.
+ */
 export async function convertFile(path: string, options: ConvertOptions): Promise<Converted> {
   const file = await readModelFile(path, options.signal);
   if (file.format !== "onnx") {
@@ -49,7 +59,7 @@ export async function convertFile(path: string, options: ConvertOptions): Promis
     return await writeOutput(options.output, async (write) => {
       const model = withoutFiles(readOnnx(file.bytes, { file: path }), file);
       const values = Object.fromEntries((options.set ?? []).map((text) => parseValue(text, model)));
-      const simple = simplifyOnnx(model, { file: path, shapes, values });
+      const simple = atOpset(simplifyOnnx(model, { file: path, shapes, values }), { file: path, shapes }, options.opset);
       const data = join(dirname(options.output), `${basename(options.output)}.data`);
       const parts = split(simple, basename(data));
       await write(parts.bytes);
@@ -59,13 +69,27 @@ export async function convertFile(path: string, options: ConvertOptions): Promis
         output: options.output,
         files: [options.output, ...(parts.data ? [data] : [])],
         bytes: parts.bytes.length + (parts.data?.length ?? 0),
-        opset: simple.opsetImport.find((o) => o.domain === "" || o.domain === "ai.onnx")?.version ?? null,
+        opset: versionOf(simple),
+        opsetBefore: versionOf(model),
         nodes: { before: countNodes(model.graph), after: countNodes(simple.graph) },
       };
     });
   } catch (error) {
     throw locate(error, { file: path });
   }
+}
+
+/** Versions that --opset takes. */
+export const OLDEST_OPSET: number = OLDEST_WRITTEN;
+export { NEWEST_OPSET } from "../formats/onnx/import.ts";
+
+const versionOf = ({ opsetImport }: OnnxModel): number | null => opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? null;
+
+/** At the wanted operator set; what that made constant or useless is taken out again. */
+export function atOpset(model: OnnxModel, options: ImportOptions, opset: number | undefined): OnnxModel {
+  if (opset === undefined) return model;
+  const converted = convertOpset(model, { ...options, opset });
+  return converted === model ? model : simplifyOnnx(converted, options);
 }
 
 /** Bytes of weights that stay in the file: protobuf's readers end at 2 GB. */

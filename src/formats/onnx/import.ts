@@ -16,7 +16,7 @@ export interface ImportOptions extends InputOptions {
 }
 
 const OLDEST_OPSET = 6;
-const NEWEST_OPSET = 28;
+export const NEWEST_OPSET = 28;
 
 /**
  * Builds hone's graph of an ONNX model. Initializers are constants, also those that are listed as inputs; unknown dims become symbols.

@@ -12,12 +12,14 @@ import { opsetOf, type ImportOptions } from "./import.ts";
 import { addInputs } from "./inputs.ts";
 import { GraphImporter, ImportSession } from "./nodes.ts";
 import { Scope } from "./scope.ts";
-import { isTensor } from "./things.ts";
+import { isTensor, type Thing } from "./things.ts";
 
 export interface Trace {
   /** The type of a tensor, and its value when it is constant; undefined also when its size depends on data. */
   readonly value: (name: string) => Value | undefined;
   readonly constant: (name: string) => Tensor | undefined;
+  /** Whatever the name stands for, as far as it could be read. */
+  readonly thing: (name: string) => Thing | undefined;
   /** The same in a subgraph; undefined when that could not be read, or has no one value for a name. */
   readonly inner: (graph: OnnxGraph) => Trace | undefined;
 }
@@ -48,12 +50,14 @@ export function traceOnnx(model: OnnxModel, options: ImportOptions): Trace {
     });
   }
   const traceOf = (at: Scope): Trace => {
+    const found = (name: string): Thing | undefined => (at.has(name) ? at.get(name) : undefined);
     const value = (name: string): Value | undefined => {
-      const thing = at.has(name) ? at.get(name) : undefined;
+      const thing = found(name);
       return isTensor(thing) && !countedOf(thing) ? thing : undefined;
     };
     return {
       value,
+      thing: found,
       constant: (name) => {
         const v = value(name);
         return v && (constant(v) ?? at.builder.known(v));
