@@ -19,6 +19,8 @@ export interface PeerCase {
   readonly floor: number;
   /** Under shared/models; absent for networks that are written here. */
   readonly file?: string;
+  /** The same network written in another way, which ONNX Runtime may be faster at. */
+  readonly rewritten?: string;
 }
 
 export interface PeerRow extends PeerCase {
@@ -41,6 +43,10 @@ const CASES: readonly PeerCase[] = [
   { name: "yunet_n-640", floor: 1.2, file: "yunet/yunet_n_640_640.onnx" },
   { name: "ultra-light-rfb-320", floor: 1.2, file: "ultra-light/version-RFB-320.onnx" },
   { name: "fastestdet", floor: 1.2, file: "fastestdet/FastestDet.onnx" },
+  { name: "vit-small", floor: 1, rewritten: "vit-small-fused" },
+  { name: "vit-small-fused", floor: 1, rewritten: "vit-small" },
+  { name: "bert-mini", floor: 1, rewritten: "bert-mini-fused" },
+  { name: "bert-mini-fused", floor: 1, rewritten: "bert-mini" },
 ];
 
 /** TFLite models of a package that the demo uses too. */
@@ -74,7 +80,8 @@ const python = process.env["HONE_PYTHON"];
 
 async function measure(c: PeerCase, path: string, seconds: number): Promise<PeerRow> {
   const before = loadNow();
-  const result = await bench(path, { against: "onnxruntime", threads: 1, seconds });
+  const rivals = c.rewritten === undefined ? {} : { rivals: { rewritten: await ensureModel(c.rewritten, WRITTEN) } };
+  const result = await bench(path, { against: "onnxruntime", threads: 1, seconds, ...rivals });
   const others = python === undefined ? {} : { others: await timeBeside(python, path, seconds) };
   return { ...c, result, ...others, load: [before, loadNow()] };
 }

@@ -148,5 +148,10 @@ export function expandSerial(nest: SerialNest, place: Placements, prefix = "i"):
 
 /** The index in the result that the iteration p writes. */
 export function writtenIndex(nest: Nest, p: readonly Expr[]): readonly Expr[] {
-  return nest.region ? p.map((i, axis) => add(i, int(nest.region?.origin[axis] ?? 0))) : p;
+  const { region } = nest;
+  if (!region) return p;
+  return p.map((i, axis) => {
+    const origin = region.origin[axis] ?? 0;
+    return add(i, typeof origin === "number" ? int(origin) : origin);
+  });
 }

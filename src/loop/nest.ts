@@ -46,7 +46,7 @@ export interface Nest {
   readonly kind: NestKind;
   readonly result: Operand;
   /** Where in the result this nest writes, when that is a part of it: the origin of a box. */
-  readonly region?: { readonly origin: readonly number[]; readonly extents: readonly number[] };
+  readonly region?: { readonly origin: readonly (number | Expr)[]; readonly extents: readonly number[] };
   readonly reduction?: Reduction;
   /** The element, or what one point of the reduction space contributes. */
   readonly body: (context: BodyContext) => Expr;

@@ -23,8 +23,10 @@ import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matrixProduct } from "./matmul.ts";
 import { reducedAlongLanes } from "./reduce-lanes.ts";
-import { ALONE, AMONG_THREADS, isAllLoops, isWorthSharing, SHARE, shareLoops, type Sharing } from "./share.ts";
+import { alongRows, type RowTools } from "./rows.ts";
+import { ALONE, AMONG_THREADS, areApart, isAllLoops, isWorthSharing, SHARE, shareLoops, type Sharing } from "./share.ts";
 import { takeLanes } from "./take-lanes.ts";
+import { turned } from "./turned.ts";
 import { vectorized } from "./vectorize.ts";
 
 /** What a kernel's parameter is bound to. */
@@ -172,6 +174,7 @@ const SCHEDULES: readonly Schedule[] = [
   int8Depthwise,
   takeLanes,
   matrixProduct,
+  turned,
   vectorized(textbookElement),
   reducedAlongLanes,
 ];
@@ -207,13 +210,16 @@ function schedule(l: Lowering, options: LowerOptions): Scheduled {
   return { name: "textbook", body: shareLoops(expand(l.nest, l.place, l.prefix), l.share) };
 }
 
+/** The name of the schedule that goes over several nests at once. */
+const ROW_BY_ROW = "row by row";
+
 /** Lowers a group to one kernel. */
 export function lowerGroup(group: Group, name: string, options: LowerOptions): Kernel {
   const fused = fuseNests(group);
   if (options.threads !== true || !isWorthSharing(fused.nests, options.shareFrom)) return lowerNests(group, fused, name, options, ALONE);
   const shared = lowerNests(group, fused, name, options, AMONG_THREADS);
-  // A prologue that was made before would have to be waited for.
-  const waits = shared.args.some((a) => a.kind === "temp");
+  // A prologue that was made before would have to be waited for, and so would nests that are not gone over row by row.
+  const waits = shared.args.some((a) => a.kind === "temp") || !(areApart(fused.nests) || shared.schedules.includes(ROW_BY_ROW));
   if (waits || !isAllLoops(shared.func.body)) return lowerNests(group, fused, name, options, ALONE);
   return { ...shared, func: { ...shared.func, share: SHARE } };
 }
@@ -229,34 +235,63 @@ function lowerNests(group: Group, fused: NodeCompute, name: string, options: Low
     return value && value !== handed ? params.value(value) : params.temp(operand, value);
   };
   const [made] = prologue?.nests ?? [];
+  const ofNest = (nest: Nest, at: Pick<Lowering, "place" | "prefix" | "share">): Scheduled =>
+    schedule(
+      {
+        nest,
+        machine: options.machine,
+        prologueOf: (operand) => (made && !isSerial(made) && handed && values.get(operand) === handed ? made : undefined),
+        constantOf: (operand) => values.get(operand)?.data,
+        pack: (label, tensor) => params.pack(label, tensor),
+        scratch: (label, length, dtype = "float32") => params.scratch(label, length, dtype),
+        ...at,
+      },
+      options,
+    );
   const lowered = (nest: AnyNest, prefix: string): Scheduled => {
     if (isSerial(nest)) {
       if (nest.known === undefined || options.schedule === "naive") return { name: "serial", body: expandSerial(nest, place, prefix) };
       const scratch = (label: string, length: number, dtype: DType): Buffer => params.scratch(label, length, dtype);
       return { name: "histogram", body: histogram({ spec: nest.known, machine: options.machine, place, scratch, prefix }) };
     }
-    return schedule(
-      {
-        nest,
-        machine: options.machine,
-        prefix,
-        place,
-        prologueOf: (operand) => (made && !isSerial(made) && handed && values.get(operand) === handed ? made : undefined),
-        constantOf: (operand) => values.get(operand)?.data,
-        pack: (label, tensor) => params.pack(label, tensor),
-        scratch: (label, length, dtype = "float32") => params.scratch(label, length, dtype),
-        share,
-      },
-      options,
-    );
+    return ofNest(nest, { place, prefix, share });
   };
-  const main = fused.nests.map((nest, i) => lowered(nest, `n${i}_`));
+  const rows = lowerRows(fused.nests, ofNest, { options, lanes: options.machine.lanes, place, values, params, share });
+  const main = rows ?? fused.nests.map((nest, i) => lowered(nest, `n${i}_`));
   // What no schedule reads as it is made is made before.
   const before = handed && loads(main, params.temp(must(made, "a prologue").result, handed).buffer) ? (prologue?.nests ?? []) : [];
   const scheduled = [...before.map((nest, i) => lowered(nest, `p${i}_`)), ...main];
   const body = scheduled.flatMap((s) => s.body);
   const kernel = usedOnly({ name, params: params.buffers, body }, params.args);
   return { ...kernel, nodes: group.nodes, schedules: [...new Set(scheduled.map((s) => s.name))] };
+}
+
+interface RowContext extends Pick<RowTools, "lanes" | "place" | "share"> {
+  readonly values: ReadonlyMap<Operand, Value>;
+  readonly params: Parameters;
+  readonly options: LowerOptions;
+}
+
+/** The nests row by row, if that is a gain; after it come the names of the schedules that made the parts, without statements. */
+function lowerRows(
+  nests: readonly AnyNest[],
+  lower: (nest: Nest, at: Pick<Lowering, "place" | "prefix" | "share">) => Scheduled,
+  { values, params, options, ...context }: RowContext,
+): readonly Scheduled[] | undefined {
+  const together = nests.filter((n) => !isSerial(n));
+  if (together.length < nests.length || options.schedule === "naive") return undefined;
+  const names: Scheduled[] = [];
+  const body = alongRows(together, {
+    ...context,
+    isTemp: (operand) => !values.has(operand),
+    scratch: (label, length, dtype) => params.scratch(label, length, dtype),
+    lower: (nest, place, prefix) => {
+      const made = lower(nest, { place, prefix, share: ALONE });
+      names.push({ name: made.name, body: [] });
+      return made.body;
+    },
+  });
+  return body && [{ name: ROW_BY_ROW, body: simplifyBody(body) }, ...names];
 }
 
 function loads(scheduled: readonly Scheduled[], buffer: Buffer): boolean {

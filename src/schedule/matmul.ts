@@ -4,9 +4,9 @@
  * as wide as a tile, so that it is read from front to back; another one is read where it lies.
  */
 import { affine, type Affine } from "../loop/affine.ts";
-import { offsetOf, scalarRead } from "../loop/expand.ts";
+import { offsetOf, scalarRead, writtenIndex } from "../loop/expand.ts";
 import { add, broadcast, fma, indexVar, int, load, mul, shuffle, typeOf, variable } from "../loop/expr.ts";
-import type { BodyContext, Operand } from "../loop/nest.ts";
+import type { BodyContext, Nest, Operand } from "../loop/nest.ts";
 import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
@@ -40,6 +40,9 @@ function accessForm(l: Lowering, { operand, index, padded }: Access): Affine | u
   return padded || layout.kind !== "plain" || buffer.dtype !== "float32" ? undefined : affine(offsetOf(operand.dims, layout, index));
 }
 
+/** The dims of what the nest computes: its result, or the part of it. */
+const dimsOf = ({ result, region }: Nest): readonly number[] => region?.extents ?? result.dims;
+
 /** Whether the result is a float32 matrix, or a batch of them, in row order. */
 function givesMatrix({ nest, place }: Lowering): boolean {
   const { dims, dtype } = nest.result;
@@ -47,7 +50,7 @@ function givesMatrix({ nest, place }: Lowering): boolean {
 }
 
 function matchProduct(l: Lowering): Product | undefined {
-  const { dims } = l.nest.result;
+  const dims = dimsOf(l.nest);
   const [depth, ...more] = l.nest.reduction?.extents ?? [];
   const accesses = givesMatrix(l) && depth !== undefined && more.length === 0 ? productAccesses(l.nest) : undefined;
   if (!accesses || depth === undefined || !runsAlongColumns(l, accesses)) return undefined;
@@ -176,7 +179,7 @@ function finish({ l }: Context, sum: Var, p: readonly Expr[], from: number, coun
   const { nest, machine, place } = l;
   const { buffer, layout } = place(nest.result);
   const end = (acc: Expr, context: BodyContext): Expr => nest.reduction?.finish?.(acc, context) ?? acc;
-  const to = (index: readonly Expr[]): Expr => offsetOf(nest.result.dims, layout, index);
+  const to = (index: readonly Expr[]): Expr => offsetOf(nest.result.dims, layout, writtenIndex(nest, index));
   if (count === machine.lanes) {
     const lane = indexVar(`${l.prefix}lane`);
     const along = p.map((e, i) => (i === p.length - 1 ? add(e, lane) : e));
@@ -230,7 +233,8 @@ function lowerProduct(l: Lowering, p: Product): readonly Stmt[] {
   const high = tileOf(l, p);
   const width = high.vectors * lanes;
   const packed = packPanels(l, p, width);
-  const batch = l.nest.result.dims.slice(0, -2).map((_, i) => indexVar(`${l.prefix}b${i}`));
+  const dims = dimsOf(l.nest);
+  const batch = dims.slice(0, -2).map((_, i) => indexVar(`${l.prefix}b${i}`));
   const whole = Math.floor(p.columns / width);
   const parts = packed ? partsOf(p, high.rows, whole) : 1;
   const kept = parts > 1 ? l.scratch("sums", p.rows * width) : undefined;
@@ -249,7 +253,7 @@ function lowerProduct(l: Lowering, p: Product): readonly Stmt[] {
   const last = rest % lanes > 0 ? rest % lanes : lanes;
   const narrow = rest > 0 ? deep(c, panelAt(int(whole), Math.ceil(rest / lanes), last), 1, runs, `${l.prefix}z`) : [];
   const body: readonly Stmt[] = [...(whole > 0 ? [whole1] : []), ...narrow];
-  return batch.reduceRight<readonly Stmt[]>((inner, b, i) => [forLoop(b, l.nest.result.dims[i] ?? 1, inner)], body);
+  return batch.reduceRight<readonly Stmt[]>((inner, b, i) => [forLoop(b, dims[i] ?? 1, inner)], body);
 }
 
 /** Contractions of one axis whose result is plain and has whole vectors along its last axis. */
@@ -257,7 +261,7 @@ export const matrixProduct: Schedule = {
   name: "matrix product in registers",
   lower: (l) => {
     const p = matchProduct(l);
-    if (!p || p.columns < l.machine.lanes || elementCount(l.nest.result.dims) === 0) return undefined;
+    if (!p || p.columns < l.machine.lanes || elementCount(dimsOf(l.nest)) === 0) return undefined;
     if (l.nest.reduction?.init.type.dtype !== "float32") throw new DoesNotFit("sums are not float32");
     return lowerProduct(l, p);
   },

@@ -44,13 +44,15 @@ const workOf = ({ result, region, reduction }: Nest): number => {
   );
 };
 
-/** Whether a kernel of these nests is to be shared: when it is long, and no nest waits for another. */
+/** Whether a kernel of these nests is long enough to be shared. */
 export function isWorthSharing(all: readonly AnyNest[], from: number = WORTH): boolean {
   const nests = all.filter((n) => !isSerial(n));
-  if (nests.length < all.length) return false;
-  const apart = nests.length === 1 || nests.every((n) => n.region !== undefined && n.result === nests[0]?.result);
-  return apart && nests.reduce((sum, n) => sum + workOf(n), 0) >= from;
+  return nests.length === all.length && nests.reduce((sum, n) => sum + workOf(n), 0) >= from;
 }
+
+/** Whether no nest waits for another. */
+export const areApart = (nests: readonly AnyNest[]): boolean =>
+  nests.length === 1 || nests.every((n) => !isSerial(n) && n.region !== undefined && n.result === nests[0]?.result);
 
 /** Loops over a result: each thread takes its part of the outermost that turns more than once. */
 export function shareLoops(body: readonly Stmt[], share: Sharing): readonly Stmt[] {

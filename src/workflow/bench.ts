@@ -19,6 +19,8 @@ import { recipeOf } from "./run.ts";
 
 export interface BenchOptions extends SubjectOptions, Omit<FeedOptions, "signal"> {
   readonly against?: "onnxruntime" | undefined;
+  /** Other files of the same model that the peer runs too, by what is said of them: the fastest counts. */
+  readonly rivals?: Readonly<Record<string, string>>;
   /** Of the peer, and of hone. */
   readonly threads?: number;
   /** Also how much hone does with so many runs at once, when above 1. */
@@ -120,7 +122,7 @@ interface PeerFile {
   readonly path: string;
 }
 
-async function peerFiles(subject: Subject, workspace: Workspace, { against }: BenchOptions): Promise<readonly PeerFile[]> {
+async function peerFiles(subject: Subject, workspace: Workspace, { against, rivals = {} }: BenchOptions): Promise<readonly PeerFile[]> {
   if (against === undefined) return [];
   const { model } = subject;
   if (model === undefined) {
@@ -133,7 +135,11 @@ async function peerFiles(subject: Subject, workspace: Workspace, { against }: Be
     throw new HoneError("usage", `ONNX Runtime reads only ONNX, and this is ${FORMAT_NAMES[model.format]}`, { at: { file: model.path } });
   }
   const cleaned = await writeCleaned(subject, workspace);
-  return [{ variant: "as shipped", path: model.path }, ...(cleaned === undefined ? [] : [{ variant: "cleaned", path: cleaned }])];
+  return [
+    { variant: "as shipped", path: model.path },
+    ...(cleaned === undefined ? [] : [{ variant: "cleaned", path: cleaned }]),
+    ...Object.entries(rivals).map(([variant, path]) => ({ variant, path })),
+  ];
 }
 
 async function benchSubject(subject: Subject, peers: readonly PeerFile[], options: BenchOptions): Promise<BenchResult> {

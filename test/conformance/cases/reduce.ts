@@ -93,6 +93,7 @@ const transformers: readonly OpCase[] = [
   attention("a mask for each score", [2, 2, 19, 8], [2, 2, 33, 8], [2, 2, 33, 16], [19, 33]),
   attention("shared keys", [2, 3, 17, 16], [2, 1, 20, 16], [2, 1, 20, 32]),
   attention("few keys and short rows", [2, 9, 3], [2, 5, 3], [2, 5, 3]),
+  attention("keys of whole vectors", [1, 2, 16, 24], [1, 2, 40, 24], [1, 2, 40, 16]),
   attention("one query", [3, 1, 64], [3, 50, 64], [3, 50, 64]),
   {
     name: "attention, then a sum",
