@@ -31,7 +31,9 @@ export function linkPc(out: string, name: string, objects: readonly string[]): B
   const plain = ["-std=gnu11", "-O2", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Wno-unused-function", "-I.", "-o", "main.o"];
   tool("gcc", ...BARE, ...plain, join(PC, `${name}.c`));
   const flags = ["-static", "-z", "noexecstack", "--no-warn-rwx-segments", "-o", "program.elf"];
-  tool("ld", "-T", join(PC, "link.ld"), ...flags, "boot.o", "main.o", ...objects);
+  // The C library's own expf asks which CPU this is before the program begins; here it is told.
+  const libm = tool("gcc", "-print-file-name=libm.a").trim();
+  tool("ld", "-T", join(PC, "link.ld"), ...flags, "--defsym=expf=__expf_fma", "boot.o", "main.o", ...objects, libm);
   const section = (part: string): Buffer => {
     tool("objcopy", "-O", "binary", "-j", part, "program.elf", `program${part}`);
     return readFileSync(join(out, `program${part}`));

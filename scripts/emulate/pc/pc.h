@@ -91,7 +91,13 @@ static void move_sectors(uint32_t first, uint32_t count, unsigned char* memory, 
   }
 }
 
+/* The mathematical functions' errors go here; threads' variables lie below the address in fs. */
+_Thread_local int errno;
+static unsigned char thread[256] __attribute__((aligned(64)));
+
 static void start(void) {
+  uint64_t end_of_thread = (uint64_t)(thread + sizeof thread);
+  IO("wrmsr" : : "c"(0xc0000100), "a"((uint32_t)end_of_thread), "d"((uint32_t)(end_of_thread >> 32)));
   out8(0x3fb, 3); /* characters of 8 bits */
   catch_exceptions();
   prepare_cpu();
