@@ -3,6 +3,7 @@ export { buildEngine, type BuildOptions, type BuildTarget, type EngineBuild } fr
 export { compileGraph, type CompiledGraph, type GraphOptions } from "./compiler/compile.ts";
 export type { CompileEvent, OnEvent } from "./compiler/events.ts";
 export type { Call, Pointer, Program } from "./compiler/program.ts";
+export type { Precision } from "./engine/format.ts";
 export { HONE_VERSION } from "./compiler/version.ts";
 export { importModel, requireFormat, detectFormat, FORMAT_NAMES, type ImportModelOptions, type ModelFormat } from "./formats/index.ts";
 export type { InputShapes, ResolveExternal } from "./formats/index.ts";

@@ -30,6 +30,8 @@ export interface Case {
   /** With static shapes. */
   readonly graph: Graph;
   readonly feeds: Readonly<Record<string, Tensor>>;
+  /** Applied to the optimised graph before it is lowered. */
+  readonly rewrite?: (graph: Graph) => Graph;
 }
 
 /** The outputs in the graph's order, or what was thrown. */
@@ -67,7 +69,7 @@ interface Compiled {
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 function compiled(c: Case, options: GraphOptions): Compiled {
-  const { programs, weights } = compileGraph(c.graph, options, sha256);
+  const { programs, weights } = compileGraph(c.graph, { ...options, ...(c.rewrite && { rewrite: c.rewrite }) }, sha256);
   return { program: must(programs[0], "program"), weights };
 }
 

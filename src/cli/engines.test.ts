@@ -42,6 +42,35 @@ test("WebAssembly needs no compiler, and lies beside native code where both are 
   expect((await hone(["build", at("tiny.onnx"), "--target", "wasm,cuda"])).stderr).toContain('does not know "cuda"');
 });
 
+test.each([
+  ["fp16", 2 ** -10],
+  ["bf16", 2 ** -7],
+])("weights in %s are kept in half the bytes, and the engine says so", async (precision, step) => {
+  const common = [at("tiny.onnx"), "--target", "wasm", "--json"];
+  const float = (await hone(["build", ...common, "-o", at("whole.hone")])).json();
+  const half = (await hone(["build", ...common, "-o", at(`${precision}.hone`), "--precision", precision])).json();
+  expect(half).toMatchObject({ precision, halves: { half: 1, float: [] } });
+  expect(Number(half["weightsBytes"])).toBeLessThan(Number(float["weightsBytes"]));
+  const { stdout } = await hone(["inspect", at(`${precision}.hone`)]);
+  expect(stdout).toMatch(new RegExp(`kernels +\\d, ${precision}: \\d ${precision}, 1 fp32`));
+  const x = tensor(
+    "float32",
+    [1, 3, 8, 8],
+    Float32Array.from({ length: 192 }, (_, i) => Math.sin(i)),
+  );
+  const [want, got] = await Promise.all(
+    [at("whole.hone"), at(`${precision}.hone`)].map(async (path) => {
+      const session = await Session.open(path);
+      const { y } = await session.run({ x });
+      await session.close();
+      return Array.from((y?.data ?? []) as ArrayLike<number>);
+    }),
+  );
+  const error = Math.max(...(want ?? []).map((v, i) => Math.abs(v - (got?.[i] ?? NaN))));
+  expect(error).toBeGreaterThan(0);
+  expect(error).toBeLessThan(step * Math.max(...(want ?? []).map(Math.abs)));
+});
+
 describe.skipIf(!compiler)("a model becomes an engine that runs", () => {
   beforeAll(async () => {
     const { code, stderr } = await hone(["build", at("tiny.onnx"), "-o", at("made/tiny.hone")]);

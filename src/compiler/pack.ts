@@ -6,6 +6,7 @@ import {
   type ManifestKernel,
   type ManifestProfile,
   type ManifestTarget,
+  type Precision,
 } from "../engine/format.ts";
 import { writeEngine } from "../engine/write.ts";
 import type { Value } from "../ir/graph.ts";
@@ -37,7 +38,7 @@ export interface PackOptions {
   readonly format: string;
   readonly licence?: string;
   /** Default fp32. */
-  readonly precision?: "fp32" | "int8";
+  readonly precision?: Precision;
   readonly recipe?: unknown;
   /** Adds the output {@link TIMINGS_OUTPUT}: how many nanoseconds each call of a kernel took, in the order of the program's calls. */
   readonly timings?: boolean;
@@ -61,7 +62,7 @@ function hostOf(program: HostProgram, timed: boolean): NonNullable<Manifest["hos
 }
 
 function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
-  const kernels = new Map<string, { readonly nodes: Set<string>; readonly precision: string }>();
+  const kernels = new Map<string, { readonly nodes: Set<string>; readonly precision: Precision }>();
   for (const { compiled, names } of parts)
     compiled.programs.forEach((program, p) =>
       program.calls.forEach(({ kernel }, i) => {
@@ -74,10 +75,13 @@ function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
   return [...kernels].map(([name, { nodes, precision }]) => ({ name, nodes: [...nodes], precision }));
 }
 
-/** int8 when the kernel's anchor reads a quantised value, or gives one. */
-function precisionOf({ nodes: [anchor] }: Kernel): string {
+/** int8 when the kernel's anchor reads a quantised value, or gives one; a half when its weights are kept in one. */
+function precisionOf({ nodes: [first], args }: Kernel): Precision {
   const isByte = (v: Value | undefined): boolean => v !== undefined && v.data === undefined && (v.dtype === "uint8" || v.dtype === "int8");
-  return anchor && [...anchor.inputs, ...anchor.outputs].some(isByte) ? "int8" : "fp32";
+  const kept = args.map((a) => (a.kind === "constant" ? a.tensor.type : a.kind === "value" ? a.value.data?.type : undefined));
+  if (kept.includes("float16")) return "fp16";
+  if (kept.includes("bfloat16")) return "bf16";
+  return first && [...first.inputs, ...first.outputs].some(isByte) ? "int8" : "fp32";
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);

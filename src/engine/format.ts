@@ -24,6 +24,9 @@ export const SECTION_ALIGNMENT = 64;
 export const HASH_BYTES = 32;
 
 /** The section that holds the weights; an engine without weights may lack it. */
+/** What engines are computed in, and kernels: `fp16` and `bf16` keep weights in halves and compute in float32. */
+export type Precision = "fp32" | "fp16" | "bf16" | "int8";
+
 export const WEIGHTS_SECTION = "weights";
 
 /** Bounds that a reader checks before it allocates or follows anything. */

@@ -17,7 +17,7 @@ export interface ValueType {
 /** An edge of the graph: a graph input, a constant, or one output of one node. Its identity is the object. */
 export interface Value extends ValueType {
   readonly name: string;
-  /** Present when the value is constant. */
+  /** Present when the value is constant. A constant of float32 may be kept in float16 or bfloat16, which is widened as it is read. */
   readonly data?: Tensor;
   /** How its elements lie in memory; every op reads and writes through it. */
   readonly layout: Layout;

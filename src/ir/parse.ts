@@ -4,6 +4,7 @@
  *     graph "name"(%x: float32[n,3,8,8]) -> (%y) {
  *       %w = const float32[8,3,3,3] #1a2b3c4d            // a long constant by the hash of its bytes
  *       %b = const float32[2] = [0.5, 1]                 // a short one by its elements
+ *       %h = const float32[2] in float16 = [0.5, 1]      // kept in halves, read as float32
  *       %r = const float32[8,3,3,3] random(7)            // pseudo-random elements, for tests
  *       %y = conv(%x, %w, _) {strides=[2, 2], group=1} : float32[n,8,4,4]@c8 @ "Conv_0" from ["Conv_0", "Relu_1"]
  *     }
@@ -172,7 +173,16 @@ class Parser {
     const { dtype, shape, layout } = this.#type();
     if (!isStatic(shape) || elementCount(shape) > ELEMENT_LIMIT)
       throw scan.fail("a constant has numbers for dimensions, within memory", at);
-    this.#define(makeConstant(name, this.#data(dtype, shape), layout));
+    const kept = scan.skip("in") ? this.#keptIn(dtype) : dtype;
+    this.#define({ ...makeConstant(name, this.#data(kept, shape), layout), dtype });
+  }
+
+  #keptIn(dtype: DType): DType {
+    const scan = this.#scan;
+    const { at } = scan.token;
+    const kept = scan.takeKind("name", "a dtype");
+    if (dtype === "float32" && (kept === "float16" || kept === "bfloat16")) return kept;
+    throw scan.fail("only constants of float32 may be kept in float16 or bfloat16", at);
   }
 
   #data(dtype: DType, dims: readonly number[]): Tensor {

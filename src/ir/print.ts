@@ -52,6 +52,8 @@ function dataText(t: Tensor): string {
   return `= [${numbers.join(", ")}]`;
 }
 
+const keptText = (value: Value, { type }: Tensor): string => (type === value.dtype ? "" : `in ${type} `);
+
 function attrText(attr: Attr): string {
   if (typeof attr === "string") return JSON.stringify(attr);
   return typeof attr === "number" || typeof attr === "boolean" ? String(attr) : `[${attr.map(String).join(", ")}]`;
@@ -80,7 +82,8 @@ class Printer {
   }
 
   constant(value: Value, data: Tensor): void {
-    if (!this.#names.has(value)) this.lines.push(`${this.#pad}${this.name(value)} = const ${typeText(value)} ${dataText(data)}`);
+    if (!this.#names.has(value))
+      this.lines.push(`${this.#pad}${this.name(value)} = const ${typeText(value)} ${keptText(value, data)}${dataText(data)}`);
   }
 
   node(node: Node): void {

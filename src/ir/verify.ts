@@ -1,5 +1,6 @@
 /** Checks the rules of the graph IR; run after every pass in tests. */
 import { dimText, isStatic, shapeText } from "../tensor/dim.ts";
+import { isHalf } from "../tensor/dtype.ts";
 import { HoneError, type Problem } from "../util/errors.ts";
 import type { Infer } from "./builder.ts";
 import type { Graph, Node, Value } from "./graph.ts";
@@ -26,7 +27,8 @@ class Verifier {
 
   constant(value: Value): void {
     const { data } = value;
-    if (data && (data.type !== value.dtype || shapeText(data.dims) !== shapeText(value.shape)))
+    const fits = data?.type === value.dtype || (value.dtype === "float32" && isHalf(data?.type));
+    if (data && (!fits || shapeText(data.dims) !== shapeText(value.shape)))
       this.report(`the constant ${value.name} is ${value.dtype}${shapeText(value.shape)}, its data ${data.type}${shapeText(data.dims)}`);
   }
 

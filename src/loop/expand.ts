@@ -48,7 +48,7 @@ export function insideOf(dims: readonly number[], index: readonly Expr[]): Expr 
 export function scalarRead(place: Placements): Read {
   return (operand, index, outside) => {
     const { buffer, layout } = place(operand);
-    const value = load(buffer, offsetOf(operand.dims, layout, index));
+    const value = cast(load(buffer, offsetOf(operand.dims, layout, index)), operand.dtype);
     return outside ? select(insideOf(operand.dims, index), value, outside) : value;
   };
 }

@@ -21,6 +21,8 @@ export interface Buffer {
   /** Length in elements. */
   readonly length: number;
   readonly access: "read" | "write" | "readwrite";
+  /** Of halves: all of them are finite, so that widening need not look for others. */
+  readonly finite?: true;
 }
 
 export type UnaryOp =

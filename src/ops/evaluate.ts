@@ -6,6 +6,7 @@ import type { Buffer, Stmt } from "../loop/types.ts";
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { staticShape } from "../tensor/dim.ts";
 import type { DType } from "../tensor/dtype.ts";
+import { readAs } from "../tensor/halves.ts";
 import { PLAIN } from "../tensor/layout.ts";
 import { elementCount, zeros, type Tensor } from "../tensor/tensor.ts";
 import { HoneError, locate, must } from "../util/errors.ts";
@@ -115,7 +116,7 @@ export function evaluateGraph(graph: Graph, feeds: Readonly<Record<string, Tenso
 /** The outputs of a graph or region, in order. Types may be narrower than the graph's: a loop's values can change their shape. */
 function evaluateRegion(graph: Graph, inputs: readonly Tensor[]): Tensor[] {
   const known = new Map<Value, Tensor>(graph.inputs.map((input, i) => [input, must(inputs[i], `input ${input.name}`)]));
-  const valueOf = (v: Value): Tensor => must(v.data ?? known.get(v), `value ${v.name}`);
+  const valueOf = (v: Value): Tensor => must(v.data ? readAs(v.data, v.dtype) : known.get(v), `value ${v.name}`);
   for (const node of graph.nodes) {
     const results = evaluateNode(
       node,

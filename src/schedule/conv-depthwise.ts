@@ -1,5 +1,5 @@
 /** Depthwise convolution on blocked channels: every channel of a vector has its own kernel. */
-import { add, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
+import { add, cast, constant, fma, indexVar, int, load, mul, sub, typeOf, variable } from "../loop/expr.ts";
 import type { Machine } from "../loop/machine.ts";
 import { forLoop, letMutable, letVar, setVar } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt } from "../loop/types.ts";
@@ -11,6 +11,7 @@ import type { Schedule } from "./lowering.ts";
 import { matchConv } from "./match.ts";
 import { packConv } from "./pack.ts";
 import { inputColumn } from "./tiles.ts";
+import { keepWeights } from "./weights.ts";
 
 /** What the vectors of a tile are made of, all of them float32. */
 export interface DepthwiseVectors {
@@ -92,11 +93,11 @@ export const depthwiseConv: Schedule = {
     if (x.layout.kind !== "blocked" || x.layout.block !== l.machine.lanes) return undefined;
     const g = geometryOf(l, m);
     const packed = packConv(w, g.lanes, 1);
-    const buffer = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
+    const buffer = keepWeights(l, m.w, "weights", packed.data);
     const pixels = depthwisePixels(l.machine, g);
     const shared = sharesInputs(l.machine, g);
     return tileLoops(l, g, { blocks: 1, pixels }, (c) =>
-      depthwiseTile(c, { input: (x) => x, weight: (kh, kw) => tapOf(c, buffer, kh, kw), sum: (sum) => sum, shared }),
+      depthwiseTile(c, { input: (x) => x, weight: (kh, kw) => cast(tapOf(c, buffer, kh, kw), "float32"), sum: (sum) => sum, shared }),
     );
   },
 };

@@ -13,6 +13,7 @@ import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
 import { ALONE } from "./share.ts";
 import { tileColumns } from "./tiles.ts";
+import { keepWeights, loadWeights } from "./weights.ts";
 import { packWinograd, PATCH, PRODUCTS, six, TILE, transformInput, transformOutput, zero, type Transform } from "./winograd.ts";
 
 /** How the work is cut. */
@@ -162,7 +163,7 @@ function products(c: Context, prefix: string, weights: Buffer, base: Expr, block
     return [
       ...acc.flat().map((v) => letMutable(v, zero(lanes))),
       forLoop(icb, g.inputChannels / lanes, [
-        forLoop(ic, lanes, [...w.map((v, b) => letVar(v, load(weights, add(weightAt, int(b * lanes)), lanes))), ...step]),
+        forLoop(ic, lanes, [...w.map((v, b) => letVar(v, loadWeights(weights, add(weightAt, int(b * lanes)), lanes))), ...step]),
       ]),
       ...acc.flatMap((row, b) => row.map((v, t) => store(c.sums, sumAt(b, t), v))),
     ];
@@ -212,7 +213,7 @@ function outputTransform(c: Context, prefix: string, block: Expr, blocks: number
 
 function lowerWinograd(l: Lowering, g: Geometry, m: ConvMatch, plan: Plan): readonly Stmt[] {
   const packed = packWinograd(must(l.constantOf(m.w), "constant weights"), g.lanes, plan.blocks);
-  const weights = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
+  const weights = keepWeights(l, m.w, "weights", packed.data);
   const strip = indexVar(`${l.prefix}strip`);
   const inputs = l.scratch("transformed", PRODUCTS * inputStride({ g, plan }));
   const sums = l.scratch("sums", plan.blocks * PRODUCTS * sumStride({ g, plan }));

@@ -27,6 +27,7 @@ import { packConv } from "./pack.ts";
 import { photoRows } from "./photo-rows.ts";
 import { inputColumn } from "./tiles.ts";
 import { must } from "../util/errors.ts";
+import { keepWeights, loadWeights } from "./weights.ts";
 
 /** Where the input is read. */
 interface Source {
@@ -157,7 +158,7 @@ const NEAR_WEIGHTS = 16384;
 /** Packs the weights, and cuts the reduction into parts when those of one tile would not stay near. */
 function packWeights(l: Lowering, g: Geometry, m: ConvMatch, tile: Tile, inner: number): Weights {
   const packed = packConv(must(l.constantOf(m.w), "constant weights"), g.lanes, inner);
-  const buffer = l.pack("weights", { type: "float32", dims: [packed.data.length], data: packed.data });
+  const buffer = keepWeights(l, m.w, "weights", packed.data);
   const perTap = inner * g.lanes;
   const perRun = g.kernelRows * g.kernelColumns * perTap;
   const perBlock = Math.ceil(g.inputChannels / inner) * perRun;
@@ -171,7 +172,7 @@ function packWeights(l: Lowering, g: Geometry, m: ConvMatch, tile: Tile, inner: 
     sums: parts === 1 || result.dtype === "float32" ? result : l.scratch("sums", result.length),
     at: (c, b, run, position, ic) => {
       const base = add(mul(add(c.block, int(b)), int(perBlock)), mul(run, int(perRun)));
-      return load(buffer, add(base, add(mul(position, int(perTap)), mul(ic, int(g.lanes)))), g.lanes);
+      return loadWeights(buffer, add(base, add(mul(position, int(perTap)), mul(ic, int(g.lanes)))), g.lanes);
     },
   };
 }

@@ -9,7 +9,8 @@ import { mapStmt, visitBody } from "../loop/walk.ts";
 import { computeNode, type NodeCompute } from "../ops/compute.ts";
 import { physicalDims, PLAIN } from "../tensor/layout.ts";
 import { staticShape } from "../tensor/dim.ts";
-import { byteSize, type DType } from "../tensor/dtype.ts";
+import { byteSize, isHalf, type DType } from "../tensor/dtype.ts";
+import { readAs, type Half } from "../tensor/halves.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { invariant, must } from "../util/errors.ts";
 import { depthwiseConv } from "./conv-depthwise.ts";
@@ -56,6 +57,13 @@ export interface LowerOptions {
   readonly shareFrom?: number;
 }
 
+const constantOf = (value: Value | undefined): Tensor | undefined => value?.data && readAs(value.data, value.dtype);
+
+function halfOf(value: Value | undefined): Half | undefined {
+  const kept = value?.data?.type;
+  return value?.dtype === "float32" && isHalf(kept) ? kept : undefined;
+}
+
 /** Elements that a value takes in memory, its padding included. */
 export const storedLength = (value: Value): number =>
   elementCount(physicalDims(staticShape(value.shape, `value ${value.name}`), value.layout));
@@ -77,7 +85,7 @@ class Parameters {
     if (!buffer) {
       const access = this.#written.has(value) ? "readwrite" : "read";
       buffer = this.#add(
-        { name: `b${this.buffers.length}`, dtype: value.dtype, length: storedLength(value), access },
+        { name: `b${this.buffers.length}`, dtype: value.data?.type ?? value.dtype, length: storedLength(value), access },
         { kind: "value", value },
       );
       this.#ofValue.set(value, buffer);
@@ -104,9 +112,9 @@ class Parameters {
     return this.#add({ name: `${name}${this.buffers.length}`, dtype, length, access: "readwrite" }, { kind: "scratch", bytes });
   }
 
-  pack(name: string, tensor: Tensor): Buffer {
+  pack(name: string, tensor: Tensor, finite?: true): Buffer {
     return this.#add(
-      { name: `${name}${this.buffers.length}`, dtype: tensor.type, length: tensor.data.length, access: "read" },
+      { name: `${name}${this.buffers.length}`, dtype: tensor.type, length: tensor.data.length, access: "read", ...(finite && { finite }) },
       { kind: "constant", tensor },
     );
   }
@@ -184,11 +192,11 @@ interface Scheduled {
   readonly body: readonly Stmt[];
 }
 
-/** Numbers of 16 bits are loaded and stored one by one; no machine here has vectors of them. */
+/** Vectors of halves are loaded, as weights are, to be widened; others are loaded and stored one by one. */
 function hasVectorsOfHalves(body: readonly Stmt[]): boolean {
   let found = false;
-  visitBody(body, ({ type }) => {
-    found ||= type.lanes > 1 && (type.dtype === "float16" || type.dtype === "bfloat16");
+  visitBody(body, ({ kind, type }) => {
+    found ||= type.lanes > 1 && isHalf(type.dtype) && kind !== "load";
   });
   return found;
 }
@@ -241,8 +249,9 @@ function lowerNests(group: Group, fused: NodeCompute, name: string, options: Low
         nest,
         machine: options.machine,
         prologueOf: (operand) => (made && !isSerial(made) && handed && values.get(operand) === handed ? made : undefined),
-        constantOf: (operand) => values.get(operand)?.data,
-        pack: (label, tensor) => params.pack(label, tensor),
+        constantOf: (operand) => constantOf(values.get(operand)),
+        halfOf: (operand) => halfOf(values.get(operand)),
+        pack: (label, tensor, finite) => params.pack(label, tensor, finite),
         scratch: (label, length, dtype = "float32") => params.scratch(label, length, dtype),
         ...at,
       },

@@ -9,13 +9,14 @@ import { add, broadcast, fma, indexVar, int, load, mul, shuffle, typeOf, variabl
 import type { BodyContext, Nest, Operand } from "../loop/nest.ts";
 import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { elementCount } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { productAccesses, type Access } from "./match.ts";
 import { tileColumns, type TileRun } from "./tiles.ts";
 import { laneRead, replaceVar } from "./vectorize.ts";
+import { keepWeights, loadWeights } from "./weights.ts";
 
 /** A product of the last two axes of the result; the axes before are batches. */
 interface Product {
@@ -36,8 +37,8 @@ function tileOf(l: Lowering, { rows, columns }: Product): { readonly rows: numbe
 }
 
 function accessForm(l: Lowering, { operand, index, padded }: Access): Affine | undefined {
-  const { layout, buffer } = l.place(operand);
-  return padded || layout.kind !== "plain" || buffer.dtype !== "float32" ? undefined : affine(offsetOf(operand.dims, layout, index));
+  const { layout } = l.place(operand);
+  return padded || layout.kind !== "plain" || operand.dtype !== "float32" ? undefined : affine(offsetOf(operand.dims, layout, index));
 }
 
 /** The dims of what the nest computes: its result, or the part of it. */
@@ -71,7 +72,7 @@ const isMatrix = (l: Lowering, { operand }: Access, form: Affine, n: string): bo
   l.constantOf(operand)?.type === "float32" && [...form.coefficients.keys()].every((name) => name === n || name === "r0");
 
 /** Panels of a constant right-hand side: `[columns / width][depth][width]`, the last as narrow as what is left in whole vectors. */
-function packPanels(l: Lowering, p: Product, width: number): Tensor | undefined {
+function packPanels(l: Lowering, p: Product, width: number): Float32Array<ArrayBuffer> | undefined {
   const { lanes } = l.machine;
   const form = must(accessForm(l, p.right), "an affine access");
   const n = `p${l.nest.result.dims.length - 1}`;
@@ -89,7 +90,7 @@ function packPanels(l: Lowering, p: Product, width: number): Tensor | undefined 
         data[to + j] = source[form.constant + (first + j) * perColumn + k * perStep] ?? 0;
     }
   }
-  return { type: "float32", dims: [data.length], data };
+  return data;
 }
 
 interface Context {
@@ -152,11 +153,11 @@ function tile(c: Context, panel: Panel, part: Part, name: string, row: Expr, row
   const right = Array.from({ length: panel.vectors }, (_, v) => variable(`${name}w${v}`, type));
   const rightAt = (v: number): Expr =>
     c.panels
-      ? load(c.panels, add(add(panel.data, mul(k, int(panel.vectors * lanes))), int(v * lanes)), lanes)
-      : load(l.place(p.right.operand).buffer, offsetsAt(c, at(0, v), k)[1], lanes);
+      ? loadWeights(c.panels, add(add(panel.data, mul(k, int(panel.vectors * lanes))), int(v * lanes)), lanes)
+      : loadWeights(l.place(p.right.operand).buffer, offsetsAt(c, at(0, v), k)[1], lanes);
   const steps = sums.flatMap((list, i): Stmt[] => {
     const x = variable(`${name}x${i}`, type);
-    const value = load(l.place(p.left.operand).buffer, offsetsAt(c, at(i, 0), k)[0]);
+    const value = loadWeights(l.place(p.left.operand).buffer, offsetsAt(c, at(i, 0), k)[0], 1);
     return [letVar(x, broadcast(value, lanes)), ...list.map((s, v) => setVar(s, fma(x, must(right[v], "a vector"), s)))];
   });
   const begin = (i: number, v: number): Expr =>
@@ -238,7 +239,7 @@ function lowerProduct(l: Lowering, p: Product): readonly Stmt[] {
   const whole = Math.floor(p.columns / width);
   const parts = packed ? partsOf(p, high.rows, whole) : 1;
   const kept = parts > 1 ? l.scratch("sums", p.rows * width) : undefined;
-  const c: Context = { l, p, batch, panels: packed && l.pack("panels", packed), kept };
+  const c: Context = { l, p, batch, panels: packed && keepWeights(l, p.right.operand, "panels", packed), kept };
   const runs = tileColumns({ output: p.rows, input: p.rows, kernel: 1, stride: 1, dilation: 1, pad: 0 }, high.rows);
   const rest = p.columns - whole * width;
   const number = indexVar(`${l.prefix}panel`);

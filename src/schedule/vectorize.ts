@@ -4,7 +4,7 @@
  */
 import { affine } from "../loop/affine.ts";
 import { combine, insideOf, offsetOf, writtenIndex } from "../loop/expand.ts";
-import { add, broadcast, div, indexVar, int, load, mul, select, shuffle, variable } from "../loop/expr.ts";
+import { add, broadcast, cast, div, indexVar, int, load, mul, select, shuffle, variable } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
 import { rangeOf, simplifyBody, simplifyExpr, type Range } from "../loop/simplify.ts";
 import { forLoop, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
@@ -55,7 +55,7 @@ export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: Readonly
     const { buffer, layout } = l.place(operand);
     if (index.some((i) => i.type.lanes > 1)) throw new DoesNotFit("lanes read at places of their own");
     const offset = simplifyExpr(offsetOf(operand.dims, layout, index), ranges);
-    const value = mentions(offset, lane.name) ? vectorLoad(offset) : load(buffer, offset);
+    const value = cast(mentions(offset, lane.name) ? vectorLoad(offset) : load(buffer, offset), operand.dtype);
     if (!outside) return value;
     const inside = simplifyExpr(insideOf(operand.dims, index), ranges);
     if (mentions(inside, lane.name)) throw new DoesNotFit("a bound depends on the lane");
@@ -63,7 +63,7 @@ export function laneRead(l: Lowering, lane: Var, lanes: number, ranges: Readonly
 
     function vectorLoad(at: Expr): Expr {
       const stride = affine(at)?.coefficients.get(lane.name) ?? laneStride(at, lane.name);
-      if (stride !== 1 || !VECTORS.has(buffer.dtype)) throw new DoesNotFit("a read does not run along the lanes");
+      if (stride !== 1 || !VECTORS.has(operand.dtype)) throw new DoesNotFit("a read does not run along the lanes");
       // The last block of a result may have more lanes than channels; what it reads must still lie inside the operand.
       if (ragged(l) && rangeOf(at, ranges).hi >= buffer.length) throw new DoesNotFit("the last vector would read past an operand");
       return load(buffer, replaceVar(at, lane.name), lanes);
@@ -255,7 +255,7 @@ function flattened(l: Lowering): readonly Stmt[] | undefined {
     (offset: Expr, lanes: number): Read =>
     (operand, index) => {
       const { buffer, layout } = place(operand);
-      if (elementCount(operand.dims) === 1) return load(buffer, int(0));
+      if (elementCount(operand.dims) === 1) return cast(load(buffer, int(0)), operand.dtype);
       const same =
         layout.kind === target.layout.kind &&
         operand.dims.length === p.length &&

@@ -52,6 +52,7 @@ export function parseDType(name: string): DType {
 
 export const byteSize = (dtype: DType): number => DTYPES[dtype].bytes;
 export const isFloat = (dtype: DType): boolean => DTYPES[dtype].class === "float";
+export const isHalf = (dtype: string | undefined): dtype is "float16" | "bfloat16" => dtype === "float16" || dtype === "bfloat16";
 export const isInteger = (dtype: DType): boolean => DTYPES[dtype].class === "signed" || DTYPES[dtype].class === "unsigned";
 /** Whether elements are BigInt in JavaScript. */
 export const is64 = (dtype: DType): boolean => dtype === "int64" || dtype === "uint64";

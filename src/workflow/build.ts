@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEngine, type BuildTarget, type EngineBuild } from "../compiler/node/build.ts";
 import type { RewriteFor } from "../compiler/compile.ts";
-import { WEIGHTS_SECTION } from "../engine/format.ts";
+import { WEIGHTS_SECTION, type Precision } from "../engine/format.ts";
 import type { Recipe } from "../engine/recipe.ts";
 import type { Graph } from "../ir/graph.ts";
 import { printGraph } from "../ir/print.ts";
@@ -40,7 +40,7 @@ export interface BuildModelOptions extends JobOptions {
   /** Applied to the optimised graph of each profile. */
   readonly rewrite?: RewriteFor | undefined;
   /** What `rewrite` makes of the graph, for the engine's manifest. */
-  readonly precision?: "fp32" | "int8" | undefined;
+  readonly precision?: Precision | undefined;
 }
 
 export interface BuildFileOptions extends BuildModelOptions {

@@ -2,8 +2,9 @@ import { dirname } from "node:path";
 import { buildFile, graphAfter, type BuiltFile } from "../../workflow/build.ts";
 import { given } from "../../workflow/events.ts";
 import { baseName } from "../../workflow/model-file.ts";
-import type { BuildTarget } from "../../index.ts";
+import type { BuildTarget, Precision } from "../../index.ts";
 import { METHODS } from "../../workflow/calibrate-file.ts";
+import { halfBuild, type HalfBuild } from "../../workflow/half-weights.ts";
 import { int8For, type Int8 } from "../../workflow/int8.ts";
 import { nanText, nanWeights } from "../../workflow/nan-weights.ts";
 import { HoneError } from "../../util/errors.ts";
@@ -16,6 +17,8 @@ import { defineVerb, type Outcome, type Verb } from "../verb.ts";
 /** `c` is what native code is printed as, an older name for it. */
 const TARGETS = ["native", "wasm", "c"] as const;
 
+const PRECISIONS: readonly Precision[] = ["fp32", "fp16", "bf16", "int8"];
+
 const buildTargets = (names: readonly (typeof TARGETS)[number][]): readonly BuildTarget[] | undefined =>
   names.length === 0 ? undefined : names.map((name) => (name === "c" ? "native" : name));
 
@@ -27,6 +30,7 @@ export const build: Verb = defineVerb({
     ["build dynamic.onnx -o d.hone --shape input=1x3x320x320 --shape input=1x3x640x640", "two profiles"],
     ["build model.onnx -o model.hone --target native,wasm", "also for browsers and machines of other kinds"],
     ["build detector.onnx -o d.hone --photo-input", "an engine that takes a photo's bytes as they are"],
+    ["build model.onnx --precision fp16 -o model16.hone", "weights in float16, of half the size; bf16 is as small and rounds more"],
     ["build model.onnx --precision int8 --calib photos -o model8.hone", "int8, with ranges from photos like those it will see"],
     [
       "build model.onnx --precision int8 --calib photos --max-drop 0.5 --eval-images val --annotations val.json",
@@ -40,7 +44,11 @@ export const build: Verb = defineVerb({
     shape: list("--shape <input=dims>", "dims of an input, such as input=1x3x640x640; repeat for inputs and for profiles"),
     recipe: text("--recipe <name|file>", "what the model means (default: the one bundled recipe that fits)"),
     target: choices("--target <names>", "what the code is (default: native, or wasm where there is no C compiler)", TARGETS),
-    precision: choice("--precision <name>", "of the layers that gain from it (default: fp32)", ["fp32", "int8"]),
+    precision: choice(
+      "--precision <name>",
+      "fp16 and bf16: of the weights; int8: of the layers that gain from it (default: fp32)",
+      PRECISIONS,
+    ),
     int8: choice("--int8 <layers>", "which layers: those that are faster for it (the default) or all that can be", ["faster", "all"]),
     calib: text("--calib <folder|table>", "for int8: photos, or a table that `hone calibrate` made"),
     method: choice("--method <name>", "how ranges are chosen from the photos (default: best)", METHODS),
@@ -76,6 +84,8 @@ export const build: Verb = defineVerb({
     }
     const calib = calibrationOf(values);
     const max = maxDropOf(values);
+    const precision = values.precision ?? "fp32";
+    const half = halvesFor(precision);
     let int8: Int8 | undefined;
     let assigned: AssignedInt8 | undefined;
     const quantise = async (from: string): Promise<Int8> => {
@@ -92,16 +102,20 @@ export const build: Verb = defineVerb({
       dump: values.dump,
       dumpFolder: `${stem}.dump`,
       ...given("keep", keep),
-      precision: calib === undefined ? "fp32" : "int8",
+      precision,
+      ...given("rewrite", half?.rewrite),
       rewriteBy: calib === undefined ? undefined : async () => (int8 = await quantise(calib)).rewrite,
     });
     return {
-      json: { ...buildJson(built, int8), ...given("maxDrop", assigned && dropJson(assigned)) },
-      text: (p) => buildText(built, p, int8, assigned),
+      json: { ...buildJson(built, int8, half), precision, ...given("maxDrop", assigned && dropJson(assigned)) },
+      text: (p) => buildText(built, p, { int8, half, assigned }),
       ...given("failure", assigned && dropGate(assigned, model)),
     };
   },
 });
+
+const halvesFor = (precision: Precision): HalfBuild | undefined =>
+  precision === "fp16" || precision === "bf16" ? halfBuild(precision) : undefined;
 
 /** The gate of int8's accuracy; undefined without one. */
 function maxDropOf(
@@ -170,6 +184,7 @@ function keepFolder(keep: string | boolean, emits: boolean, otherwise: string): 
 function buildJson(
   { engine, build, recipe, recipeWhy, seconds, files, model, graph }: BuiltFile,
   int8: Int8 | undefined,
+  half: HalfBuild | undefined,
 ): Record<string, unknown> {
   const { compiled, fromCache, target, targetWhy, kernels } = build;
   return {
@@ -178,10 +193,10 @@ function buildJson(
     bytes: engine?.bytes ?? 0,
     target,
     targetWhy,
-    precision: int8 ? "int8" : "fp32",
     weightsBytes: compiled.weights.length,
     nanWeights: nanWeights(graph),
     ...given("int8", int8 && int8Json(int8)),
+    ...given("halves", half?.layers()),
     seconds: Number(seconds.toFixed(3)),
     fromCache,
     nodes: compiled.nodes,
@@ -215,12 +230,24 @@ export function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [s
   ];
 }
 
-function buildText(built: BuiltFile, p: Paint, int8: Int8 | undefined, assigned: AssignedInt8 | undefined): string {
+interface Made {
+  readonly int8: Int8 | undefined;
+  readonly half: HalfBuild | undefined;
+  readonly assigned: AssignedInt8 | undefined;
+}
+
+function halfRow({ layers }: HalfBuild): readonly [string, string] {
+  const { half, float } = layers();
+  return ["weights", [`in halves in ${plural(half, "layer")}`, ...float.map(({ layer, why }) => `${layer} is float32: ${why}`)].join("\n")];
+}
+
+function buildText(built: BuiltFile, p: Paint, { int8, half, assigned }: Made): string {
   const { engine, build, recipe, recipeWhy, seconds, files } = built;
   const { nodes, programs } = build.compiled;
   const rows: (readonly [string, string])[] = [];
   if (engine !== undefined) rows.push(["engine", `${engine.path}, ${bytesText(engine.bytes)}`]);
   if (int8) rows.push(...int8Rows(int8));
+  if (half) rows.push(halfRow(half));
   for (const weight of nanWeights(built.graph)) rows.push([p.yellow("damaged"), nanText(weight)]);
   if (assigned) rows.push(...dropRows(assigned));
   rows.push(

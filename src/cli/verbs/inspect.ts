@@ -72,6 +72,17 @@ function problemLines(problems: readonly Problem[]): string[] {
   });
 }
 
+/** How many there are, and where their precisions differ how many of each. */
+function kernelsText({ kernels, precision }: InspectedEngine["engine"]["manifest"]): string {
+  const counts = new Map<string, number>();
+  for (const k of kernels) {
+    const name = k.precision ?? precision;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const each = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${count} ${name}`);
+  return `${kernels.length}, ${precision}${counts.size > 1 ? `: ${each.join(", ")}` : ""}`;
+}
+
 function engineText(e: InspectedEngine, p: Paint): string {
   const { manifest } = e.engine;
   const recipe: unknown = manifest.recipe;
@@ -86,7 +97,7 @@ function engineText(e: InspectedEngine, p: Paint): string {
     ["inputs", valuesText(e.inputs)],
     ["outputs", valuesText(e.outputs)],
     ["profiles", profiles.join("\n")],
-    ["kernels", `${manifest.kernels.length}, ${manifest.precision}`],
+    ["kernels", kernelsText(manifest)],
     ["recipe", named],
     ["code for", manifest.targets.map((t) => t.section).join("\n")],
     ["here", e.target === null ? p.yellow(e.why) : `runs ${e.target}: ${e.why}`],

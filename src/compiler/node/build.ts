@@ -1,5 +1,6 @@
 /** From the graph of a model to the bytes of an engine, with native code, WebAssembly, or both. */
 import { createHash } from "node:crypto";
+import type { Precision } from "../../engine/format.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Machine } from "../../loop/machine.ts";
 import type { Artifact, Stage } from "../../toolchain/artifact.ts";
@@ -29,7 +30,7 @@ export interface BuildOptions extends Omit<GraphOptions, "machine" | "machineNam
   /** Adds an output that tells how many nanoseconds each call of a kernel took, in the order of the program's calls. */
   readonly timings?: boolean;
   /** What the manifest calls the engine; `rewrite` makes it so. Default fp32. */
-  readonly precision?: "fp32" | "int8";
+  readonly precision?: Precision;
   readonly onEvent?: OnEvent;
   readonly signal?: AbortSignal;
 }

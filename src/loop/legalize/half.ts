@@ -16,17 +16,21 @@ const inRegister = (t: LoopType): LoopType => (isHalf(t.dtype) ? { ...t, dtype: 
 const shift = (op: "shl" | "shr", e: Expr, bits: number): Expr => binary(op, e, like(e, bits));
 const masked = (e: Expr, mask: number): Expr => binary("and", e, like(e, mask));
 
+/** The exponents' biases differ by 112; multiplying by 2^112 corrects that, for subnormal numbers too. */
+const rebias = (float: Expr): Expr => mul(bitcast(float, "float32"), constant(2 ** 112, "float32", float.type.lanes));
+
 /** The float32 of bits in uint16. */
-function widen(bits: Expr, half: Half): Expr {
+function widen(bits: Expr, half: Half, finite?: true): Expr {
   const wide = cast(bits, "int32");
   if (half === "bfloat16") return bitcast(shift("shl", wide, 16), "float32");
+  // Bit 31 is the sign, whose copies below it are taken out with it.
+  if (finite) return rebias(masked(shift("shl", cast(bitcast(bits, "int16"), "int32"), 13), 0x8fffe000 | 0));
   const sign = shift("shl", masked(wide, 0x8000), 16);
   const magnitude = shift("shl", masked(wide, 0x7fff), 13);
-  // The exponent's bias differs by 112; multiplying by 2^112 corrects it, for subnormal numbers too.
-  const finite = bitcast(mul(bitcast(magnitude, "float32"), constant(2 ** 112, "float32", bits.type.lanes)), "int32");
+  const number = bitcast(rebias(magnitude), "int32");
   const special = binary("or", magnitude, like(magnitude, 0x7f800000));
   const isSpecial = compare("ge", masked(wide, 0x7fff), like(wide, 0x7c00));
-  return bitcast(binary("or", select(isSpecial, special, finite), sign), "float32");
+  return bitcast(binary("or", select(isSpecial, special, number), sign), "float32");
 }
 
 /** The bits, as int32, of a float32 rounded to nearest even; `once` names what is mentioned again. */
@@ -92,7 +96,7 @@ class Emulator {
   #expr(e: Expr): Expr {
     const inner = mapOperands(e, (operand) => this.#expr(operand));
     if (inner.kind === "load" && isHalf(inner.buffer.dtype))
-      return widen(load(this.buffer(inner.buffer), inner.index, inner.type.lanes), inner.buffer.dtype);
+      return widen(load(this.buffer(inner.buffer), inner.index, inner.type.lanes), inner.buffer.dtype, inner.buffer.finite);
     if (inner.kind === "cast" && isHalf(inner.type.dtype)) return cast(inner.a, "float32");
     if (inner.kind === "cast" && inner.a.type.dtype === inner.type.dtype) return inner.a;
     if (inner.kind === "bitcast" && e.kind === "bitcast") return this.#bitcast(e, inner.a);

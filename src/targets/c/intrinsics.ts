@@ -217,30 +217,3 @@ export function shuffleIntrinsic(from: LoopType, to: LoopType, indices: readonly
   const body = to.lanes === 1 ? `return ${elements[0] ?? "a"};` : `return (${typeName(to)}){${elements.join(", ")}};`;
   return { name, text: inline(typeName(to), name, `${typeName(from)} a, ${typeName(from)} b`, body), types: [from, to] };
 }
-
-/** Conversions between half types in memory and float. */
-export function halfIntrinsic(kind: "load_float16" | "store_float16" | "load_bfloat16" | "store_bfloat16"): Intrinsic {
-  const bodies = {
-    load_bfloat16: ["float", "uint16_t x", "uint32_t b = (uint32_t)x << 16; float f; __builtin_memcpy(&f, &b, 4); return f;"],
-    store_bfloat16: [
-      "uint16_t",
-      "float f",
-      "uint32_t b; __builtin_memcpy(&b, &f, 4); if (f != f) return 0x7fc0; return (uint16_t)((b + 0x7fff + ((b >> 16) & 1)) >> 16);",
-    ],
-    load_float16: [
-      "float",
-      "uint16_t x",
-      "uint32_t s = (uint32_t)(x & 0x8000) << 16, m = x & 0x7fff, b; float f; " +
-        "if (m >= 0x7c00) b = s | 0x7f800000 | (m << 13); else { f = (float)m * 5.9604645e-8f; if (m >= 0x400) { b = (m << 13) + 0x38000000; __builtin_memcpy(&f, &b, 4); } " +
-        "__builtin_memcpy(&b, &f, 4); b |= s; } __builtin_memcpy(&f, &b, 4); return f;",
-    ],
-    store_float16: [
-      "uint16_t",
-      "float f",
-      "uint32_t b; __builtin_memcpy(&b, &f, 4); uint32_t s = (b >> 16) & 0x8000, m = b & 0x7fffffff; if (m > 0x7f800000) return 0x7e00; if (m >= 0x477ff000) return (uint16_t)(s | 0x7c00); " +
-        "if (m < 0x38800000) { float g; __builtin_memcpy(&g, &m, 4); return (uint16_t)(s | (uint32_t)__builtin_rintf(g * 16777216.0f)); } m += 0xc8000fff + ((m >> 13) & 1); return (uint16_t)(s | (m >> 13));",
-    ],
-  } as const;
-  const [result, params, body] = bodies[kind];
-  return { name: kind, text: inline(result, kind, params, body), types: [] };
-}

@@ -4,6 +4,7 @@ import { onExpr, onStmt } from "../../loop/dispatch.ts";
 import type { Expr, ExprTable, Func, LoopType, Stmt, StmtTable } from "../../loop/types.ts";
 import { dot2Intrinsic } from "./dot2.ts";
 import { dot4Intrinsic } from "./dot4.ts";
+import { loadHalves, storeHalf } from "./halves.ts";
 import * as intrinsics from "./intrinsics.ts";
 import type { Intrinsic } from "./intrinsics.ts";
 import { literal } from "./literals.ts";
@@ -56,7 +57,7 @@ const exprTable: ExprTable<string, [Prelude]> = {
   load: (e, p) => {
     const { dtype } = e.buffer;
     const at = `${e.buffer.name}[${expr(e.index, p)}]`;
-    if (isHalf(dtype)) return p.call(intrinsics.halfIntrinsic(dtype === "float16" ? "load_float16" : "load_bfloat16"), at);
+    if (isHalf(dtype)) return p.call(loadHalves(dtype, e.type.lanes), e.type.lanes === 1 ? at : `&${at}`);
     return e.type.lanes === 1 ? at : `((${p.type(e.type)})*(const ${typeName(e.type)}_u*)&${at})`;
   },
   unary: (e, p) => {
@@ -86,6 +87,8 @@ const exprTable: ExprTable<string, [Prelude]> = {
   },
   cast: (e, p) => {
     const a = expr(e.a, p);
+    // Halves are floats in registers.
+    if (e.type.lanes > 1 && isHalf(e.a.type.dtype) && e.type.dtype === "float32") return a;
     if (e.type.lanes > 1) return p.call(intrinsics.castIntrinsic(e.a.type, e.type), a);
     return e.type.dtype === "bool" ? `(${a} != 0)` : `((${scalarType(e.type.dtype)})${a})`;
   },
@@ -114,8 +117,7 @@ const stmtTable: StmtTable<string, [Prelude, string]> = {
     const { dtype } = s.buffer;
     const at = `${s.buffer.name}[${expr(s.index, p)}]`;
     const value = expr(s.value, p);
-    if (isHalf(dtype))
-      return `${pad}${at} = ${p.call(intrinsics.halfIntrinsic(dtype === "float16" ? "store_float16" : "store_bfloat16"), value)};\n`;
+    if (isHalf(dtype)) return `${pad}${at} = ${p.call(storeHalf(dtype), value)};\n`;
     return s.value.type.lanes === 1 ? `${pad}${at} = ${value};\n` : `${pad}*(${p.type(s.value.type)}_u*)&${at} = ${value};\n`;
   },
   if: (s, p, pad) => {

@@ -31,6 +31,8 @@ export function scalarType(dtype: ScalarType): string {
 }
 
 const VECTOR_PREFIX: Partial<Record<ScalarType, string>> = {
+  float16: "f32",
+  bfloat16: "f32",
   float32: "f32",
   float64: "f64",
   int8: "i8",
@@ -54,7 +56,7 @@ export function typeName(t: LoopType): string {
 /** The typedefs of a vector type: the register type, and one for memory that is aligned like its elements. */
 export function vectorTypedefs(t: LoopType): string {
   const name = typeName(t);
-  const dtype: DType = t.dtype === "bool" ? "int32" : (t.dtype as DType);
+  const dtype: DType = t.dtype === "bool" ? "int32" : isHalf(t.dtype) ? "float32" : (t.dtype as DType);
   const { bytes } = DTYPES[dtype];
   const size = bytes * t.lanes;
   return (
