@@ -47,10 +47,28 @@ function withDot4({ convs, passes }: Rates): Rates {
   };
 }
 
+/** Of 128-bit vectors in Node, without relaxed instructions: `npm run bench:int8-rates -- --wasm`. */
+const WASM: Rates = {
+  convs: {
+    pointwise: {
+      float: [64, 74.1, 113, 648],
+      floatByte: [64.6, 135, 75.9, 458],
+      byte: [34.6, 211, 101, 294],
+      byteFloat: [34.7, 113, 88.1, 283],
+    },
+    small: { float: [17.2, 0, 1690, 2280], floatByte: [17.2, 0, 1790, 2730], byte: [37.7, 0, 224, 171], byteFloat: [39.8, 0, 0, 0] },
+    dense: { float: [70.7, 0, 0, 529], floatByte: [69.8, 0, 27.5, 455], byte: [37.8, 0, 84.8, 87.5], byteFloat: [37.8, 0, 25.1, 111] },
+    first: { float: [91.6, 0, 520, 0], floatByte: [93.5, 0, 725, 0], byte: [49, 218, 856, 0], byteFloat: [49.9, 115, 854, 0] },
+    depthwise: { float: [50.9, 96.2, 114, 0], floatByte: [55.2, 213, 93.8, 0], byte: [276, 0, 52, 0], byteFloat: [246, 0, 40, 0] },
+  },
+  passes: { quantise: 273, dequantise: 227, addFloat: 156, addByte: 677, moveFloat: 174, moveByte: 156, poolFloat: 3970, poolByte: 3910 },
+};
+
 /** By the machine's name. On machines that are not here every layer becomes int8 that can. */
 export const RATES: Readonly<Record<string, Rates>> = {
   avx2: AVX2,
   avx512: AVX2,
   avxvnni: withDot4(AVX2),
   avx512vnni: withDot4(AVX2),
+  wasm: WASM,
 };

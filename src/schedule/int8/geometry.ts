@@ -19,12 +19,19 @@ export interface Int8Geometry extends Geometry {
   readonly stagedRows: number;
 }
 
+/**
+ * Whether all channels of a staged pixel lie together, so that a dot product's loop runs over all of them: of short vectors a block
+ * holds so few that loops over each would cost as much as they do.
+ */
+const joinsRuns = (machine: Machine, group: number): boolean => group === 2 && machine.lanes === 4;
+
 export function int8Geometry(l: Lowering, match: Int8Match): Int8Geometry {
   const { conv } = match;
   const g = geometryOf(l, conv);
   const group = groupOf(l.machine, match);
   const { layout } = l.place(conv.x);
-  const inner = layout.kind === "blocked" ? layout.block : Math.ceil(g.inputChannels / group) * group;
+  const block = layout.kind === "blocked" ? layout.block : group;
+  const inner = layout.kind === "plain" || joinsRuns(l.machine, group) ? Math.ceil(g.inputChannels / block) * block : block;
   const reach = (outputs: number, kernel: number, axis: 0 | 1): number =>
     (outputs - 1) * conv.strides[axis] + (kernel - 1) * conv.dilations[axis] + 1;
   return {

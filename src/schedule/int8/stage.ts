@@ -76,6 +76,23 @@ function columnsInside(g: Int8Geometry): { readonly first: number; readonly coun
   return { first, from, count: Math.max(0, Math.min(g.inputColumns - from, g.stagedColumns - first)) };
 }
 
+/** From blocks of channels that lie apart in the input and together in the staged row. */
+function joinedRow(row: Row, block: number): readonly Stmt[] {
+  const { l, g, match, n, ih, to, target, prefix } = row;
+  const { first, count, from } = columnsInside(g);
+  const x = l.place(match.conv.x).buffer;
+  const [b, column] = [indexVar(`${prefix}block`), indexVar(`${prefix}col`)];
+  const plane = add(mul(n, int(g.inner / block)), b);
+  const source = add(mul(add(mul(plane, int(g.inputRows)), ih), int(g.inputColumns * block)), int(from * block));
+  const place = add(add(to, int(first * g.inner)), add(mul(column, int(g.inner)), mul(b, int(block))));
+  const copy = store(target, place, staged(row, load(x, add(source, mul(column, int(block))), block)));
+  return [
+    ...padding(row, to, first * g.inner, "l"),
+    forLoop(b, g.inner / block, [forLoop(column, count, [copy])]),
+    ...padding(row, add(to, int((first + count) * g.inner)), (g.stagedColumns - first - count) * g.inner, "r"),
+  ];
+}
+
 function blockedRow(row: Row): readonly Stmt[] {
   const { g, n, ih, to, prefix } = row;
   const { first, count, from } = columnsInside(g);
@@ -113,7 +130,9 @@ function plainRow(row: Row): readonly Stmt[] {
 /** Statements that stage one row. */
 export function stageRow(row: Row): readonly Stmt[] {
   const { l, g, match, ih, to } = row;
-  const copy = l.place(match.conv.x).layout.kind === "blocked" ? blockedRow(row) : plainRow(row);
+  const { layout } = l.place(match.conv.x);
+  const joined = layout.kind === "blocked" && layout.block !== g.inner;
+  const copy = layout.kind === "plain" ? plainRow(row) : joined ? joinedRow(row, layout.block) : blockedRow(row);
   const [stride, pad] = [g.m.strides[0], g.m.pads[0]];
   const last = (g.rows - 1) * stride - pad + (g.kernelRows - 1) * g.m.dilations[0];
   if (pad <= 0 && last < g.inputRows) return copy;

@@ -52,7 +52,7 @@ export const WASM_CAPABILITIES: Capabilities = {
     dot2: split([], ["int32"]),
     shuffle: both(EVERY),
     reduceLanes: both(EVERY),
-    saturatingCast: NOWHERE,
+    saturatingCast: split([], ["int32", "uint8"]),
   },
 };
 

@@ -8,6 +8,7 @@ import { exprText } from "../../loop/print.ts";
 import { letVar } from "../../loop/stmt.ts";
 import { mapOperands, mapStmt, visitExpr } from "../../loop/walk.ts";
 import type { Buffer, Expr, Func, Stmt, Var } from "../../loop/types.ts";
+import { isEager } from "./share-loads.ts";
 
 interface Term {
   readonly atom: Expr;
@@ -59,9 +60,6 @@ export function hoistAddresses(f: Func): Hoisted {
   const hoister = new Hoister(f.share ? [f.share.part, f.share.parts] : []);
   return { func: { ...f, body: hoister.block(f.body, 0) }, indices: hoister.indices };
 }
-
-const isEager = (e: Expr): boolean =>
-  !(e.kind === "select" && e.cond.type.lanes === 1) && !(e.kind === "binary" && e.type.dtype === "bool" && e.type.lanes === 1);
 
 /** The expression with `f` applied to the index of every access that is certain to happen. */
 function mapIndices(e: Expr, f: (buffer: Buffer, index: Expr) => Expr): Expr {

@@ -24,6 +24,7 @@ import { bytesOf, isSigned, valueType, type Emitter } from "./emitter.ts";
 import { maskOfBytes, shuffleLanes, toBytes, widthOf, widenMask, narrowMask } from "./mask.ts";
 import { compareName, lazySelect, scalarBinary, scalarUnary } from "./arithmetic.ts";
 import { literalBytes } from "./literal.ts";
+import { loadSplat, loadWidened } from "./loads.ts";
 
 /** The name of the vector shape that holds a dtype. */
 export function shapeOf(dtype: ScalarType): string {
@@ -179,10 +180,18 @@ function vectorCast(m: Emitter, e: Cast): void {
       x?.();
       convert(m, from, to);
     });
-  else {
+  else if (!loadWidened(m, e)) {
     m.value(e.a);
     convertLanes(m, from, to, e.type.lanes);
   }
+}
+
+/** int32 to uint8, saturating. */
+function narrowToBytes(m: Emitter): void {
+  m.get(m.keep("v128"));
+  m.op("i16x8.narrow_i32x4_s");
+  m.get(m.keep("v128"));
+  m.op("i8x16.narrow_i16x8_u");
 }
 
 function convertLanes(m: Emitter, from: ScalarType, to: ScalarType, lanes: number): void {
@@ -366,19 +375,17 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
     m.op("i32x4.add");
   },
   broadcast: (e, m) => {
-    const { a } = e;
-    if (a.kind === "load" && a.type.dtype !== "bool") {
-      const { bytes } = DTYPES[a.buffer.dtype];
-      const offset = address(m, a.buffer, a.index, (x) => m.value(x));
-      m.op(`v128.load${8 * bytes}_splat`, { kind: "memory", align: Math.log2(bytes), offset });
-    } else {
-      m.value(a);
-      splat(m, a.type.dtype);
-    }
+    if (loadSplat(m, e.a)) return;
+    m.value(e.a);
+    splat(m, e.a.type.dtype);
   },
   shuffle: (e, m) => emitShuffle(m, e),
   reduceLanes: () => invariant(false, "reduceLanes gives a scalar"),
-  saturatingCast: () => invariant(false, "saturatingCast is legalised"),
+  saturatingCast: (e, m) => {
+    m.value(e.a);
+    if (e.a.type.dtype === "int32" && e.type.dtype === "uint8") narrowToBytes(m);
+    else convertLanes(m, e.a.type.dtype, e.type.dtype, e.type.lanes);
+  },
 };
 
 /** Stores the vector on the stack, whose address is below it. */
