@@ -1,9 +1,9 @@
 /**
  * The table of models against ONNX Runtime, one thread, batch 1: `npm run bench:peers [-- --write] [--seconds N] [--json] [NAME...]`.
- * Models that are not there are left out and named. --write renews docs/performance.md. With HONE_PYTHON naming a Python that has
+ * Models that are not there are left out and named. --write renews docs/performance.md, or the rows of the models that are named. With HONE_PYTHON naming a Python that has
  * them, OpenVINO and ncnn (by pnnx) are timed as well, and LiteRT on two TFLite models.
  */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { ensureModel } from "../models/write.ts";
 import { must } from "../../src/util/errors.ts";
 import { timeBeside, type PythonPeers } from "./python-peers.ts";
 import { performancePage } from "./performance-page.ts";
+import { renewPage } from "./renew-page.ts";
 
 export interface PeerCase {
   readonly name: string;
@@ -131,7 +132,8 @@ for (const name of python === undefined || words.length > 0 ? [] : TFLITE) {
 if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ version: 1, rows, tflite })}\n`);
 if (process.argv.includes("--write")) {
   const page = join(root, "docs/performance.md");
-  writeFileSync(page, performancePage(rows, tflite, { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length }));
+  const fresh = performancePage(rows, tflite, { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length });
+  writeFileSync(page, words.length === 0 ? fresh : renewPage(readFileSync(page, "utf8"), fresh));
   say(`wrote ${page}`);
 }
 process.exitCode = rows.every((r) => (r.result.against?.ratio ?? 0) >= r.floor) ? 0 : 3;
