@@ -1,7 +1,7 @@
 /**
- * hone's WebAssembly against onnxruntime-web's, one thread each, in Node and in Chromium:
+ * hone's WebAssembly, fp32 and int8, against onnxruntime-web's fp32, one thread each, in Node and in Chromium:
  * `npm run bench:web [-- --write] [--rounds N] [--seconds N] [NAME...]`. --write renews docs/web-performance.md.
- * Models and browsers that are not there are left out and named.
+ * Models, photos and browsers that are not there are left out and named.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -17,6 +17,8 @@ import { tensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { must } from "../../src/util/errors.ts";
 import { buildModel } from "../../src/workflow/build.ts";
 import { difference } from "../../src/workflow/difference.ts";
+import { given } from "../../src/workflow/events.ts";
+import { int8For } from "../../src/workflow/int8.ts";
 import { ensureModel } from "../models/write.ts";
 import { bundlePage, ROOT } from "../web/bundle.ts";
 import { findChromium, launchChromium } from "../web/chromium.ts";
@@ -31,6 +33,11 @@ const MODELS: readonly { readonly name: string; readonly file?: string }[] = [
   { name: "resnet50-v1.5" },
 ];
 
+type Precision = "fp32" | "int8";
+
+/** A photo that the int8 engines take their ranges from: how fast they are does not depend on it. */
+const PHOTO = join(ROOT, "../shared/data/coco128/images/000000000009.jpg");
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const least = (times: readonly number[]): number => Math.min(...times);
@@ -43,12 +50,20 @@ interface Subject {
   readonly buildSeconds: number;
 }
 
-async function subjectOf({ name, file }: (typeof MODELS)[number]): Promise<Subject | undefined> {
+async function subjectOf({ name, file }: (typeof MODELS)[number], precision: Precision): Promise<Subject | undefined> {
   const path = file === undefined ? await ensureModel(name, join(ROOT, "out/models")) : join(ROOT, "../shared/models", file);
   if (!existsSync(path)) return undefined;
-  const { engine, seconds, build } = await buildModel(path, { targets: ["wasm"] });
+  const int8 = precision === "int8" ? await int8For(path, { calib: PHOTO, method: "minmax" }) : undefined;
+  const { engine, seconds, build } = await buildModel(path, { targets: ["wasm"], precision, ...given("rewrite", int8?.rewrite) });
+  if (int8) say(`${name}: ${int8.layers().int8} layers in int8, ${int8.layers().float.length} in float32`);
   const dims = must(build.compiled.programs[0]?.inputs[0], "an input's dims");
-  return { name, model: new Uint8Array(readFileSync(path)), engine, dims, buildSeconds: seconds };
+  return {
+    name: precision === "fp32" ? name : `${name}, int8`,
+    model: new Uint8Array(readFileSync(path)),
+    engine,
+    dims,
+    buildSeconds: seconds,
+  };
 }
 
 /** The engine with those of its targets only that need nothing but plain vectors. */
@@ -192,12 +207,22 @@ const [seconds, rounds] = [option("--seconds", 4), option("--rounds", 3)];
 const words = process.argv.slice(2).filter((a, i, all) => !a.startsWith("--") && !["--seconds", "--rounds"].includes(all[i - 1] ?? ""));
 const executable = findChromium();
 if (executable === undefined) say("left out: Chromium is not installed");
+const PRECISIONS: readonly Precision[] = existsSync(PHOTO) ? ["fp32", "int8"] : ["fp32"];
+if (PRECISIONS.length === 1) say("left out: int8, for which ../shared/data has no photo");
 const rows = new Map<Subject, WebRow>();
 for (const model of MODELS.filter(({ name }) => words.length === 0 || words.some((w) => name.includes(w)))) {
-  const subject = await subjectOf(model);
-  if (subject === undefined) say(`left out: ${model.name} is not in ../shared/models`);
-  else
-    rows.set(subject, { name: model.name, sides: [], codeBytes: codeBytes(subject.engine), buildSeconds: subject.buildSeconds, load: 0 });
+  for (const precision of PRECISIONS) {
+    const subject = await subjectOf(model, precision);
+    if (subject === undefined) say(`left out: ${model.name} is not in ../shared/models`);
+    else
+      rows.set(subject, {
+        name: subject.name,
+        sides: [],
+        codeBytes: codeBytes(subject.engine),
+        buildSeconds: subject.buildSeconds,
+        load: 0,
+      });
+  }
 }
 for (let round = 1; round <= rounds; round++) {
   for (const [subject, before] of rows) {
