@@ -55,7 +55,8 @@ function vectorWays(half: Half, lanes: number, f: string): readonly Way[] {
   const zero = `(${f}){0}`;
   const named = (condition: string, body: string): Way => ({ condition: `${condition} && ${GCC}`, body: `${shorts}${body}` });
   if (half === "float16") {
-    if (lanes === 4) return [{ condition: "defined(__aarch64__)", body: native }];
+    if (lanes === 4)
+      return [{ condition: "defined(__aarch64__)", body: `${f} r; __asm__("fcvtl %0.4s, %1.4h" : "=w"(r) : "w"(h)); return r;` }];
     if (lanes === 8) return [named("defined(__F16C__)", "return __builtin_ia32_vcvtph2ps256((shorts)h);"), clang];
     return lanes === 16
       ? [named("defined(__AVX512F__)", `return __builtin_ia32_vcvtph2ps512_mask((shorts)h, ${zero}, -1, 4);`), clang]
