@@ -25,7 +25,7 @@ Results go to stdout, progress to stderr: a bar on a terminal, nothing elsewhere
 Every verb prints exactly one object on stdout, with \`version\` 1; fields may be added, those below stay. A failed command prints \`{version, error: {code, message, at, hint, problems}}\`, with the result's own fields where there is a result; the codes are in [errors.md](errors.md).
 
     inspect  {version, format, opset, inputs, outputs, ops: {name: count}, parameters, macs, problems: []}
-    convert  {version, input, output, files, bytes, opset, opsetBefore, nodes: {before, after}, int8?: {layers, float: []}}
+    convert  {version, input, output, files, bytes, opset, opsetBefore, nodes: {before, after}, doubt, int8?: {layers, float: []}}
     build    {version, engine, bytes, target, precision, seconds, fromCache, nodes: {before, after}}
     run      {version, engine, target, feeds, milliseconds, outputs: [{name, type, dims, min, max, mean, notFinite}]}
     compare  {version, outputs: [{name, relativeError, maxAbs, cosine}], worst}

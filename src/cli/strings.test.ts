@@ -59,3 +59,30 @@ test("strings that are missing or no lists of texts are named", async () => {
     "expected string[2], got string[3]",
   );
 });
+
+test("compare feeds strings to both sides, and holds strings against strings", async () => {
+  const words = ["--input", `words=${at("words.json")}`, "--json"];
+  const compared = await hone(["compare", at("text.onnx"), "--against", "naive", ...words]);
+  expect([compared.stderr, compared.json()]).toMatchObject([
+    "",
+    { worst: 0, outputs: [{ name: "both" }, { name: "y" }], cases: [{ feeds: "strings for words; random, seed 1" }] },
+  ]);
+  // ONNX Runtime's StringNormalizer needs a locale that machines may lack.
+  const plain = onnxGraph({
+    node: [onnxNode("StringConcat", ["words", "words"], ["both"])],
+    input: [onnxValueInfo("words", "string", [2])],
+    output: [onnxValueInfo("both", "string", [2])],
+  });
+  writeFileSync(at("plain.onnx"), writeOnnx(onnxModel({ graph: plain, opsetImport: [{ domain: "", version: 20 }] })));
+  const peer = await hone(["compare", at("plain.onnx"), "--against", "onnxruntime", ...words]);
+  if (!peer.stderr.includes("needs the package onnxruntime-node"))
+    expect(peer.json()).toMatchObject({ worst: 0, outputs: [{ name: "both", cosine: 1 }] });
+  const without = await hone(["compare", at("text.onnx"), "--against", "naive"]);
+  expect([without.code, without.stderr.includes("the model reads strings: words")]).toEqual([2, true]);
+});
+
+test("bench says that strings are not timed, and what is", async () => {
+  const timed = await hone(["bench", at("text.hone")]);
+  expect(timed).toMatchObject({ code: 2 });
+  expect(timed.stderr).toContain("reads strings (words), which JavaScript does beside the kernels: bench times kernels alone");
+});

@@ -3,7 +3,7 @@
  * kernels of the regions (ONNX operator specification: If, Loop; a Scan is a loop that picks its slices).
  */
 import type { Graph, Node, Value, ValueType } from "../ir/graph.ts";
-import { dimEquals, isStatic, shapeText, type Dim } from "../tensor/dim.ts";
+import { dimEquals, dimText, isStatic, type Dim } from "../tensor/dim.ts";
 import { bytesOf, elementCount, zeros, type Tensor } from "../tensor/tensor.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { defineControl, misfit, unknownDim, type Known, type Op } from "./define.ts";
@@ -11,7 +11,9 @@ import { defineControl, misfit, unknownDim, type Known, type Op } from "./define
 /** What no loop exceeds: a condition that never turns false must not run for ever. */
 export const LOOP_LIMIT: number = 2 ** 24;
 
-const typeText = (v: ValueType): string => `${v.dtype}${shapeText(v.shape)}`;
+/** A formula longer than a name is no help to a reader. */
+const sizeText = (d: Dim): string => (dimText(d).length > 24 ? "?" : dimText(d));
+const typeText = (v: ValueType): string => `${v.dtype}[${v.shape.map(sizeText).join(",")}]`;
 
 /** One type for what is either; dims that only running the model could tell stay open. */
 function either(op: string, decider: Known, a: ValueType, b: ValueType, what: string): ValueType {

@@ -16,6 +16,7 @@ import { difference, INCOMPARABLE } from "./difference.ts";
 import { makeFeeds, type FeedOptions, type TensorFeeds } from "./feeds.ts";
 import { openOnnxRuntime } from "./peer.ts";
 import { recipeOf } from "./run.ts";
+import { refuseStrings } from "./string-feeds.ts";
 
 export interface BenchOptions extends SubjectOptions, Omit<FeedOptions, "signal"> {
   readonly against?: "onnxruntime" | undefined;
@@ -110,6 +111,7 @@ export async function bench(path: string, options: BenchOptions): Promise<BenchR
   const workspace = await Workspace.open();
   try {
     const subject = await openSubject(path, workspace, options);
+    refuseStrings(subject.manifest.host, "bench times kernels alone", path);
     const peers = await peerFiles(subject, workspace, options);
     return await benchSubject(subject, peers, options);
   } finally {

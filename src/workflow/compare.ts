@@ -1,13 +1,15 @@
 /** Whether an engine computes what another implementation of the same model computes. */
 import { FORMAT_NAMES } from "../formats/index.ts";
 import { Session } from "../runtime/node/session.ts";
+import type { AnyTensor } from "../text/tensor.ts";
 import { HoneError, must } from "../util/errors.ts";
 import { buildModel, type BuildModelOptions, type BuiltModel } from "./build.ts";
-import { difference, INCOMPARABLE, type Difference } from "./difference.ts";
-import { makeFeeds, type FeedInput, type FeedOptions, type NamedFeeds } from "./feeds.ts";
+import { differenceOfAny, INCOMPARABLE, type Difference } from "./difference.ts";
+import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { importFile, readModelFile } from "./model-file.ts";
-import { openOnnxRuntime, type Peer } from "./peer.ts";
+import { openOnnxRuntime, type AnyFeeds, type AnyPeer } from "./peer.ts";
 import { parseProfiles } from "./shapes.ts";
+import { takeStrings } from "./string-feeds.ts";
 
 export interface CompareOptions extends BuildModelOptions, Omit<FeedOptions, "signal"> {
   /** Default: onnxruntime for ONNX, naive for other formats, which ONNX Runtime does not read. */
@@ -64,15 +66,20 @@ export async function compareModel(path: string, options: CompareOptions): Promi
 }
 
 /** The same model with every op's textbook nest. */
-async function openNaive(path: string, options: CompareOptions): Promise<Peer> {
+async function openNaive(path: string, options: CompareOptions): Promise<AnyPeer> {
   const { engine } = await buildModel(path, { ...options, schedule: "naive" });
   const session = await Session.open(engine, { native: "allow" });
-  return { name: "naive", run: (feeds) => session.run(feeds), close: () => session.close() };
+  return {
+    name: "naive",
+    run: (feeds) => session.run(feeds),
+    runAny: (feeds) => session.run<AnyTensor>(feeds),
+    close: () => session.close(),
+  };
 }
 
 async function compareWith(
   built: BuiltModel & { readonly engine: Uint8Array },
-  peer: Peer,
+  peer: AnyPeer,
   path: string,
   options: CompareOptions,
 ): Promise<Comparison> {
@@ -80,12 +87,19 @@ async function compareWith(
   const session = await Session.open(built.engine, { native: "allow", contexts: 1 });
   try {
     const cases: ComparedCase[] = [];
-    for (const program of build.compiled.programs) {
-      const inputs = build.compiled.graph.inputs.map((v, i): FeedInput => ({ name: v.name, type: v.dtype, dims: program.inputs[i] ?? [] }));
+    const { graph, programs } = build.compiled;
+    const { others, strings } = await takeStrings(graph.host, options.arrays ?? [], options.signal);
+    for (const program of programs) {
+      const all = graph.inputs.map((v, i): FeedInput => ({ name: v.name, type: v.dtype, dims: program.inputs[i] ?? [] }));
+      // What JavaScript makes for the kernels is not fed.
+      const inputs = all.filter((v) => graph.host?.inputs.some((own) => own.name === v.name) ?? true);
       const profile = inputs.map((v) => `${v.name}=${v.dims.join("x")}`).join(" ");
-      for (const set of await makeFeeds(inputs, recipe, options)) {
-        options.onEvent?.({ kind: "step", text: `comparing on ${set.label}` });
-        cases.push({ profile, feeds: set.label, outputs: await compareOne(session, peer, set, options.signal) });
+      for (const { label, feeds } of await makeFeeds(inputs, recipe, { ...options, arrays: others })) {
+        const texts = Object.keys(strings);
+        const fed = texts.length > 0 ? `strings for ${texts.join(", ")}${inputs.length > 0 ? `; ${label}` : ""}` : label;
+        options.onEvent?.({ kind: "step", text: `comparing on ${fed}` });
+        const outputs = await compareOne(session, peer, { ...feeds, ...strings }, options.signal);
+        cases.push({ profile, feeds: fed, outputs });
       }
     }
     const outputs = worstOf(cases);
@@ -105,14 +119,14 @@ async function compareWith(
   }
 }
 
-async function compareOne(session: Session, peer: Peer, { feeds }: NamedFeeds, signal?: AbortSignal): Promise<readonly ComparedOutput[]> {
+async function compareOne(session: Session, peer: AnyPeer, feeds: AnyFeeds, signal?: AbortSignal): Promise<readonly ComparedOutput[]> {
   if (signal?.aborted) throw new HoneError("aborted", "the comparison was aborted");
-  const [ours, theirs] = [await session.run(feeds, { signal }), await peer.run(feeds)];
+  const [ours, theirs] = [await session.run<AnyTensor>(feeds, { signal }), await peer.runAny(feeds)];
   // What tells a shape is compared by that shape.
   const names = session.outputNames.filter((name) => name in theirs || !session.outputNames.some((other) => name === `${other}.shape`));
   return names.map((name) => {
     const other = theirs[name];
-    return { name, ...(other === undefined ? INCOMPARABLE : difference(must(ours[name], name), other)) };
+    return { name, ...(other === undefined ? INCOMPARABLE : differenceOfAny(must(ours[name], name), other)) };
   });
 }
 

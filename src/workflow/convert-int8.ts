@@ -49,6 +49,7 @@ export async function convertInt8(path: string, options: ConvertInt8Options): Pr
         bytes: bytes.length,
         opset: opset ?? WRITTEN,
         opsetBefore: opset ?? WRITTEN,
+        doubt: null,
         nodes,
         int8,
       };

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxTensor } from "../formats/onnx/ast.ts";
 import { externalBytes, externalize } from "../formats/onnx/external.ts";
-import type { ImportOptions } from "../formats/onnx/import.ts";
+import { opsetOf, type ImportOptions } from "../formats/onnx/import.ts";
 import { isOnnxDomain } from "../formats/onnx/functions.ts";
 import { convertOpset, OLDEST_WRITTEN } from "../formats/onnx/opset/convert.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
@@ -39,6 +39,8 @@ export interface Converted {
   /** The model's own. */
   readonly opsetBefore: number | null;
   readonly nodes: { readonly before: number; readonly after: number };
+  /** Why the model was left as it is, where hone does not read its operator set. */
+  readonly doubt: string | null;
 }
 
 /**
@@ -72,6 +74,7 @@ export async function convertFile(path: string, options: ConvertOptions): Promis
         opset: versionOf(simple),
         opsetBefore: versionOf(model),
         nodes: { before: countNodes(model.graph), after: countNodes(simple.graph) },
+        doubt: doubtOf(model),
       };
     });
   } catch (error) {
@@ -82,6 +85,16 @@ export async function convertFile(path: string, options: ConvertOptions): Promis
 /** Versions that --opset takes. */
 export const OLDEST_OPSET: number = OLDEST_WRITTEN;
 export { NEWEST_OPSET } from "../formats/onnx/import.ts";
+
+function doubtOf(model: OnnxModel): string | null {
+  try {
+    opsetOf(model);
+    return null;
+  } catch (error) {
+    if (!(error instanceof HoneError)) throw error;
+    return `${error.message}; its nodes were left as they are`;
+  }
+}
 
 const versionOf = ({ opsetImport }: OnnxModel): number | null => opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? null;
 

@@ -1,4 +1,5 @@
 import { fromBFloat16, fromFloat16 } from "../tensor/half.ts";
+import { isStrings, type AnyTensor } from "../text/tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** How far one tensor is from another. */
@@ -12,6 +13,15 @@ export interface Difference {
 
 /** What stands for infinity, which JSON lacks: the tensors differ in shape, or one is not a number where the other is. */
 export const INCOMPARABLE: Difference = { relativeError: Number.MAX_VALUE, maxAbs: Number.MAX_VALUE, cosine: 0 };
+
+const SAME: Difference = { relativeError: 0, maxAbs: 0, cosine: 1 };
+
+/** Of strings too, which are the same or cannot be compared. */
+export function differenceOfAny(a: AnyTensor, b: AnyTensor): Difference {
+  if (!isStrings(a) && !isStrings(b)) return difference(a, b);
+  const same = a.type === b.type && a.dims.join() === b.dims.join() && a.data.every((s, i) => s === b.data[i]);
+  return same ? SAME : INCOMPARABLE;
+}
 
 /** Element by element, in double precision. Equal infinities, and NaN beside NaN, do not differ. */
 export function difference(a: Tensor, b: Tensor): Difference {

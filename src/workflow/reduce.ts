@@ -21,6 +21,7 @@ import { writeNpy } from "./npy.ts";
 import { OutputFile, writeOutputs } from "./output-file.ts";
 import type { Peer } from "./peer.ts";
 import { bindProfile } from "./shapes.ts";
+import { refuseStrings } from "./string-feeds.ts";
 import { openSide, SIDE_NAMES, type SideName } from "./sides.ts";
 import { smallestSubset } from "./smallest.ts";
 
@@ -140,6 +141,7 @@ class Reduction {
   }
 
   static async begin({ model: file, graph, profiles, recipe }: Prepared, folder: string, options: ReduceOptions): Promise<Reduction> {
+    refuseStrings(graph.host, "reduce compares kernels alone", file.path);
     const bound = bindProfile(graph, profiles[0] ?? {}, file.path);
     const inputs = bound.inputs.map((v) => ({ name: v.name, type: v.dtype, dims: staticShape(v.shape, v.name) }));
     const [first] = await makeFeeds(inputs, recipe, options);

@@ -1,10 +1,12 @@
 /** Strings for a model's inputs: a JSON file of a text, or of lists of them as deep as the input has dimensions. */
-import type { Manifest } from "../engine/format.ts";
 import { stringTensor, type StringTensor } from "../text/tensor.ts";
 import { HoneError } from "../util/errors.ts";
 import { readBounded } from "./model-file.ts";
 
-type Hosted = NonNullable<Manifest["host"]>;
+/** The inputs of an engine or a graph that computes strings beside its kernels. */
+interface Hosted {
+  readonly inputs: readonly { readonly name: string; readonly type: string }[];
+}
 
 const MAX_BYTES = 2 ** 28;
 const MAX_RANK = 32;
@@ -28,6 +30,17 @@ export async function takeStrings(
   const strings: Record<string, StringTensor> = {};
   for (const { name, path } of mine) strings[name] = parsed(await readBounded(path, MAX_BYTES, signal), path);
   return { others: flags.filter((f) => nameOf(f) === undefined), strings };
+}
+
+/** Throws `usage` for a model of strings, of which `job` cannot be done. */
+export function refuseStrings(host: Hosted | undefined, job: string, file: string): void {
+  if (host === undefined) return;
+  const names = host.inputs.filter((v) => v.type === "string").map((v) => v.name);
+  const what = names.length > 0 ? `reads strings (${names.join(", ")})` : "computes strings";
+  throw new HoneError("usage", `the model ${what}, which JavaScript does beside the kernels: ${job}`, {
+    at: { file },
+    hint: "hone compare MODEL and hone run ENGINE take strings, each with --input NAME=FILE.json; run tells how long one run takes.",
+  });
 }
 
 function parsed(bytes: Uint8Array, file: string): StringTensor {

@@ -10,12 +10,13 @@ export const compare: Verb = defineVerb({
   examples: [
     ["compare model.onnx --against onnxruntime", "on seeded random inputs"],
     ["compare model.onnx --image photo.jpg", "on a photo, through the recipe that fits"],
+    ["compare text.onnx --input words=words.json", "on strings: a JSON list of texts"],
     ["compare model.tflite --against naive", "against hone's own textbook loops"],
   ],
   options: {
     against: choice("--against <name>", "the other side (default: onnxruntime for ONNX, naive for TFLite)", ["onnxruntime", "naive"]),
     image: list("--image <file>", "a photo: through the recipe, or stretched to the input and scaled to 0–1; repeatable"),
-    input: list("--input <name=file>", "a .npy file for an input; repeat for more inputs"),
+    input: list("--input <name=file>", "a .npy file for an input, .json for strings; repeat for more inputs"),
     tolerance: number("--tolerance <number>", "the most ‖a−b‖/‖b‖ of any output; beyond it the exit code is 3", 1e-4, { min: 0 }),
     shape: list("--shape <input=dims>", "dims of an input; repeat for inputs and for profiles"),
     recipe: text("--recipe <name|file>", "instead of the one that fits"),

@@ -63,4 +63,5 @@ const convertText = (c: Converted, p: Paint): string =>
     ["written", `${c.files.join("\n")}\n${bytesText(c.bytes)}`],
     ["operator set", opsetText(c)],
     ["nodes", `${c.nodes.before} -> ${c.nodes.after}`],
+    ...(c.doubt === null ? [] : [["doubt", p.yellow(c.doubt)] as const]),
   ]);

@@ -54,7 +54,7 @@ function reducedText(r: Reduced, p: Paint): string {
     ["between", `${a}, and ${b} which is believed`],
     ["whole", verdictText(r.whole)],
     ...(r.part ? ([["part", verdictText(r.part)]] as const) : []),
-    ["nodes", `${r.nodes.before} -> ${r.nodes.after}, ${r.tried} models tried`],
+    ["nodes", `${r.nodes.before} -> ${r.nodes.after}, ${r.tried} ${r.tried === 1 ? "model" : "models"} tried`],
     ...(r.files.length > 0 ? ([["written", r.files.join("\n")]] as const) : []),
   ]);
   if (!r.part) return `${head}\n\n${p.green(`they agree within ${r.tolerance}: there is nothing to reduce`)}`;

@@ -48,6 +48,6 @@ export function opsetOf({ opsetImport }: Pick<OnnxModel, "opsetImport">): number
   const version = opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? (opsetImport.length > 0 ? NEWEST_OPSET : 1);
   if (version >= OLDEST_OPSET && version <= NEWEST_OPSET) return version;
   throw new HoneError("model.unsupported", `operator set ${version}: hone reads ${OLDEST_OPSET} to ${NEWEST_OPSET}`, {
-    hint: "Convert the model with onnx.version_converter, or export it again.",
+    hint: `Export the model again with operator set ${version > NEWEST_OPSET ? `${NEWEST_OPSET} or older` : `${OLDEST_OPSET} or newer`}.`,
   });
 }

@@ -336,6 +336,10 @@ function trimmed(things: readonly (Thing | undefined)[]): readonly (Thing | unde
 }
 
 function unknownOperator({ opType, domain }: OnnxNode): HoneError {
-  if (!isOnnxDomain(domain)) return new HoneError("model.unsupported", `hone does not read the operator ${domain}.${opType}`);
+  if (!isOnnxDomain(domain)) {
+    return new HoneError("model.unsupported", `hone does not read the operator ${domain}.${opType}`, {
+      hint: "Export it as a function of ONNX's own operators, or cut the model in two there.",
+    });
+  }
   return new HoneError("model.unsupported", `hone does not read the operator ${opType}`);
 }

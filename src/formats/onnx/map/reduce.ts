@@ -2,10 +2,18 @@ import type { Value } from "../../../ir/graph.ts";
 import type { Mapper, NodeView } from "./node.ts";
 import { flattenAround } from "./shape.ts";
 
+/** What is left of an operator that reduces over nothing: of a sum of squares the squares. */
+const REST: Readonly<Record<string, (n: NodeView, x: Value) => Value>> = {
+  ReduceL1: (n, x) => n.emit("abs", [x]),
+  ReduceL2: (n, x) => n.emit("abs", [x]),
+  ReduceLogSum: (n, x) => n.emit("log", [x]),
+  ReduceSumSquare: (n, x) => n.emit("mul", [x, x]),
+};
+
 /** Axes are an attribute in old operator sets and an input since; without any, all axes, or with a flag none. */
 function reduceWith(n: NodeView, make: (axes: readonly number[], keepDims: boolean) => Value): Value {
   const axes = n.axes(1) ?? [];
-  if (axes.length === 0 && n.flag("noop_with_empty_axes")) return n.emit("identity", [n.input(0)]);
+  if (axes.length === 0 && n.flag("noop_with_empty_axes")) return REST[n.node.opType]?.(n, n.input(0)) ?? n.emit("identity", [n.input(0)]);
   return make(axes, n.flag("keepdims", true));
 }
 

@@ -3,7 +3,7 @@ import { zeros } from "../../../tensor/tensor.ts";
 import { stringTensor } from "../../../text/tensor.ts";
 import { onnxAttribute } from "../write.ts";
 import { constantOf } from "./facts.ts";
-import type { Adapter } from "./site.ts";
+import type { Adapter, Site } from "./site.ts";
 import type { Table } from "./table.ts";
 
 const rename =
@@ -56,6 +56,33 @@ const constantDown9: Adapter = (s) => {
 /** FLOAT, FLOAT16, DOUBLE */
 const FLOATS = [1, 10, 11];
 
+/**
+ * Since 22 a window that would start beyond the right end is left out when sizes are rounded up; before, checkers counted it.
+ * Nothing is known against it where sizes are open.
+ */
+const poolDown22: Adapter = (s) => {
+  const dims = s.known(s.input(0)).dims?.slice(2) ?? [];
+  const kernel = s.ints("kernel_shape") ?? [];
+  if (s.int("ceil_mode", 0) === 1 && dims.some((d, i) => d !== undefined && startsBeyond(s, d, kernel[i] ?? 1, i)))
+    throw s.cannot("a last window that would start in the padding (ceil_mode = 1)");
+  s.keep();
+};
+
+function startsBeyond(s: Site, size: number, kernel: number, axis: number): boolean {
+  const at = (name: string, i: number, otherwise: number): number => s.ints(name)?.[i] ?? otherwise;
+  const stride = at("strides", axis, 1);
+  const [begin, end] = [at("pads", axis, 0), at("pads", axis + (s.ints("kernel_shape")?.length ?? 0), 0)];
+  const reach = (kernel - 1) * at("dilations", axis, 1) + 1;
+  const count = Math.ceil((size + begin + end - reach) / stride) + 1;
+  return (count - 1) * stride >= size + begin;
+}
+
+/** It could not be asked of nothing. */
+const hasElementDown18: Adapter = (s) => {
+  if (s.input(0) === "") s.emit("Constant", [], { value: { type: "bool", dims: [], data: Uint8Array.of(0) } });
+  else s.keep();
+};
+
 const constantDown11: Adapter = (s) => {
   if (s.has("sparse_value")) throw s.cannot("a sparse constant");
   s.keep();
@@ -104,10 +131,12 @@ export const CHANGED: Table = {
   },
   down: {
     Attention: { 24: attentionDown24 },
+    AveragePool: { 22: poolDown22 },
     Constant: { 9: constantDown9, 11: constantDown11, 12: constantDown12 },
     DepthToSpace: { 11: depthToSpaceDown11 },
     GridSample: { 20: gridSampleDown20 },
-    MaxPool: { 8: maxPoolDown8 },
+    MaxPool: { 8: maxPoolDown8, 22: poolDown22 },
+    OptionalHasElement: { 18: hasElementDown18 },
     Reshape: { 14: reshapeDown14 },
     RoiAlign: { 16: roiAlignDown16 },
     Shape: { 15: shapeDown15 },
