@@ -44,6 +44,7 @@ const splitDown18: Adapter = (s) => {
     s.keep({ attributes: { num_outputs: undefined } });
     return;
   }
+  if (parts !== s.node.output.length) throw s.cannot(`num_outputs = ${parts} for ${s.node.output.length} outputs`);
   const dims = s.known(s.input(0)).dims;
   const size = dims?.[s.axis(s.int("axis", 0), () => dims.length)];
   if (size === undefined) throw s.cannot("num_outputs over an axis of unknown size", "Fix it: --shape INPUT=DIMS.");

@@ -11,6 +11,8 @@ export type Rewrite = (graph: OnnxGraph, from: number, to: number, file: string)
 /** Nodes of bodies, as often as they are written out, and of functions in functions. */
 const MAX_NODES = 1 << 16;
 const MAX_DEPTH = 64;
+/** Of all names that are made. */
+const MAX_CHARACTERS = 1 << 26;
 
 /** Bodies of other operator sets than the model's are rewritten for that. Throws `model.unsupported` for a model without end. */
 export function inlined(model: OnnxModel, file: string, rewrite: Rewrite): OnnxModel {
@@ -20,6 +22,14 @@ export function inlined(model: OnnxModel, file: string, rewrite: Rewrite): OnnxM
   const table = new FunctionTable(model.functions);
   let calls = 0;
   let nodes = 0;
+  let characters = 0;
+
+  const longer = (prefix: string, name: string): string => {
+    characters += prefix.length + name.length;
+    if (characters > MAX_CHARACTERS)
+      throw new HoneError("model.unsupported", "the names of the model's functions, written out, are too long", { at: { file } });
+    return `${prefix}${name}`;
+  };
 
   const expanded = (g: OnnxGraph, depth: number): OnnxGraph => {
     if (depth > MAX_DEPTH) throw new HoneError("model.unsupported", "the model's functions are nested too deeply", { at: { file } });
@@ -41,10 +51,10 @@ export function inlined(model: OnnxModel, file: string, rewrite: Rewrite): OnnxM
       });
       const prefix = `${n.name === "" ? n.opType : n.name}.call${calls++}/`;
       const own = new Set(madeNames(written));
-      const rename = (name: string): string => names.get(name) ?? (own.has(name) ? `${prefix}${name}` : name);
+      const rename = (name: string): string => names.get(name) ?? (own.has(name) ? longer(prefix, name) : name);
       constants.push(...written.initializer.map((t) => ({ ...t, name: rename(t.name) })));
       const copies = copiesOf(callee.input, callee.output, n);
-      return [...written.node.map((b) => ({ ...renameNode(b, rename), name: b.name === "" ? "" : `${prefix}${b.name}` })), ...copies];
+      return [...written.node.map((b) => ({ ...renameNode(b, rename), name: b.name === "" ? "" : longer(prefix, b.name) })), ...copies];
     });
     return { ...g, node, initializer: [...g.initializer, ...constants] };
   };

@@ -1,5 +1,5 @@
 /** QuantizeLinear and DequantizeLinear, which grew types, axes and blocks. */
-import { zeros } from "../../../tensor/tensor.ts";
+import { elementCount, zeros } from "../../../tensor/tensor.ts";
 import type { DType } from "../../../tensor/dtype.ts";
 import { typeName } from "./facts.ts";
 import type { Adapter, Site } from "./site.ts";
@@ -16,6 +16,9 @@ const down13: Adapter = (s) => {
 /** Whole number types that a zero point of zero can be of. */
 const INTEGERS: Readonly<Record<string, DType>> = { uint8: "uint8", int8: "int8", uint16: "uint16", int16: "int16" };
 
+/** Elements of a constant that is made here. */
+const LARGEST = 1 << 24;
+
 /** The type of the result, which was that of the zero point. */
 const quantizeDown21: Adapter = (s) => {
   const type = s.int("output_dtype", 0);
@@ -26,7 +29,9 @@ const quantizeDown21: Adapter = (s) => {
   }
   const dtype = INTEGERS[typeName(type) ?? ""];
   if (dtype === undefined) throw s.cannot(`the type ${typeName(type) ?? String(type)}`);
-  const zero = s.add(zeros(dtype, s.sizes(s.input(1))), "zero");
+  const dims = s.sizes(s.input(1));
+  if (elementCount(dims) > LARGEST) throw s.cannot(`scales of the shape [${dims.join(",")}]`);
+  const zero = s.add(zeros(dtype, dims), "zero");
   s.keep({ inputs: [s.input(0), s.input(1), zero], attributes });
 };
 
