@@ -66,7 +66,8 @@ async function proveSubject(subject: Subject, out: string): Promise<void> {
   const { label, folder, name, change, model } = subject;
   const cases = attempt(() => readCases(folder, name, change));
   writeFileSync(join(out, `${label}.onnx`), writeOnnx(model));
-  const wasGood = !(cases instanceof HoneError) && (await byHone(cases)) === undefined;
+  // A whole network takes minutes by definitions; onnxruntime judges those.
+  const wasGood = !(cases instanceof HoneError) && !name.endsWith(".onnx") && (await byHone(cases)) === undefined;
   for (const opset of VERSIONS) if (opset !== opsetOf(model)) await proveVersion(subject, opset, wasGood, out);
 }
 
