@@ -105,7 +105,7 @@ function inputOf(type: "float32" | "uint8", dims: readonly number[]): Value {
 }
 
 const quantise = (v: Value, name: string): Value =>
-  builder.op("quantize", [v, builder.constant(one("float32", 17)), builder.constant(one("uint8", 3))], {}, { name });
+  builder.op("quantize", [v, builder.constant(one("float32", 1 / 17)), builder.constant(one("uint8", 3))], {}, { name });
 
 function addConv(family: Family, layer: Layer, form: Form): void {
   const [ic, oc, side, kernel = family === "pointwise" ? 1 : 3, stride = 1] = layer;

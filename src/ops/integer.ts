@@ -26,23 +26,9 @@ function clampToByte(rounded: Expr, zeroPoint: Expr): Expr {
 const requantize = (sum: Expr, m: Expr, zeroPoint: Expr): Expr =>
   clampToByte(unary("roundEven", a.mul(cast(sum, "float32"), m)), zeroPoint);
 
-/** clamp(roundEven(x · inverse) + zeroPoint) as uint8: float32 to a scaled integer, `inverse` being 1 / scale. */
+/** clamp(roundEven(x / scale) + zeroPoint) as uint8: float32 to a scaled integer as ONNX defines it, whose halves a multiplication by 1 / scale could move. */
 export const quantize: Op = defineOp({
   name: "quantize",
-  inputs: { x: "float", inverse: "float", zeroPoint: "integer" },
-  attrs: {},
-  traits: { elementwise: true },
-  infer: ({ x }) => [{ dtype: "uint8", shape: x.shape }],
-  compute: ({ out }, { x, inverse, zeroPoint }) => ({
-    kind: "map",
-    result: out,
-    body: ({ p, read }) => clampToByte(unary("roundEven", a.mul(read(x, p), scalar(read, inverse))), scalar(read, zeroPoint)),
-  }),
-});
-
-/** clamp(roundEven(x / scale) + zeroPoint) as uint8: as ONNX defines it, whose halves a multiplication by 1 / scale can move. */
-export const quantizeExactly: Op = defineOp({
-  name: "quantizeExactly",
   inputs: { x: "float", scale: "float", zeroPoint: "integer" },
   attrs: {},
   traits: { elementwise: true },

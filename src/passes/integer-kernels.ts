@@ -266,7 +266,7 @@ const ends: Rule = {
     if (!scale || x.data) return undefined;
     const patch = context.patch(node);
     const make = new Maker(patch);
-    if (toBytes) return make.finish(make.op("quantizeExactly", [x, make.real(scale.scale), make.byte(scale.zeroPoint)]), node);
+    if (toBytes) return make.finish(make.op("quantize", [x, make.real(scale.scale), make.byte(scale.zeroPoint)]), node);
     const bytes = make.bytes({ bytes: x, ...scale });
     return patch.replace(output(node), make.op("dequantize", [bytes, make.real(scale.scale), make.byte(scale.zeroPoint)]));
   },

@@ -53,7 +53,7 @@ class Applier extends PlanRewriter {
     const known = this.#bytes.get(v);
     if (known) return known;
     const { scale, zeroPoint } = this.scale(v);
-    const operands = [must(this.floats.get(v), `floats of ${v.name}`), this.#real(1 / scale), this.#byte(zeroPoint)];
+    const operands = [must(this.floats.get(v), `floats of ${v.name}`), this.#real(scale), this.#byte(zeroPoint)];
     const made = this.builder.op("quantize", operands, {}, { name: `${v.name}:uint8`, origin: [] });
     this.#bytes.set(v, made);
     return made;

@@ -190,7 +190,7 @@ const UNSIGNED: typeof CASES = {
 };
 
 /** What is left of floats in a graph. */
-const FLOATS = /^(conv|gemm|matMul|averagePool|reduceMean|quantizeExactly|quantizeLinear|dequantize|dequantizeLinear)$/;
+const FLOATS = /^(conv|gemm|matMul|averagePool|quantize|reduceMean|quantizeLinear|dequantize|dequantizeLinear)$/;
 
 async function check(kind: string, make: (net: Net) => Case, type: Byte): Promise<void> {
   for (const seed of [1, 2, 3]) {

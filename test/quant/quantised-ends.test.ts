@@ -21,7 +21,7 @@ const LAYERS: readonly Layer[] = [
   [16, 13, 11, 3, 2],
   [640, 16, 5, 1, 1],
 ];
-const [INVERSE, ZERO] = [31.5, 97];
+const [SCALE, ZERO] = [1 / 31.5, 97];
 
 const wave = (n: number, by: number): Float32Array<ArrayBuffer> => Float32Array.from({ length: n }, (_, i) => Math.sin(i * by + by));
 
@@ -34,7 +34,7 @@ function graphOf([ic, oc, side, k, stride, depthwise]: Layer, quantised: boolean
   const x = b.input("x", "float32", [1, ic, side, side]);
   let y: Value = b.op("conv", [x, b.constant(tensor("float32", dims, w)), b.constant(tensor("float32", [oc], wave(oc, 1.3)))], attrs);
   y = b.op("leakyRelu", [y], { alpha: 0.2 });
-  const scalars = [b.constant(tensor("float32", [1], Float32Array.of(INVERSE))), b.constant(tensor("uint8", [1], Uint8Array.of(ZERO)))];
+  const scalars = [b.constant(tensor("float32", [1], Float32Array.of(SCALE))), b.constant(tensor("uint8", [1], Uint8Array.of(ZERO)))];
   b.output(quantised ? b.op("quantize", [y, ...scalars]) : y);
   return b.finish();
 }
@@ -53,7 +53,7 @@ const BACKENDS: readonly (readonly [string, () => Promise<Backend>])[] = [
 ];
 
 function byteOf(x: number): number {
-  const scaled = Math.fround(x * Math.fround(INVERSE));
+  const scaled = Math.fround(x / Math.fround(SCALE));
   const down = Math.floor(scaled);
   const rest = scaled - down;
   const rounded = rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
@@ -79,7 +79,7 @@ test("what gathers elements one by one does not quantise them", () => {
   const b = opBuilder("turned");
   const x = b.input("x", "float32", [1, 8, 5, 3]);
   const turned = b.op("transpose", [x], { perm: [0, 1, 3, 2] });
-  const scalars = [b.constant(tensor("float32", [1], Float32Array.of(INVERSE))), b.constant(tensor("uint8", [1], Uint8Array.of(ZERO)))];
+  const scalars = [b.constant(tensor("float32", [1], Float32Array.of(SCALE))), b.constant(tensor("uint8", [1], Uint8Array.of(ZERO)))];
   b.output(b.op("quantize", [turned, ...scalars]));
   expect(fuse(b.finish()).groups.map((g) => g.nodes.map((n) => n.op))).toEqual([["transpose"], ["quantize"]]);
 });
