@@ -6,7 +6,7 @@ import { haveCompiler } from "../runtime/testing/tiny.ts";
 import { hone, writeTiny } from "./testing/command.ts";
 
 // The two sides agree, so that they differ has to be pretended.
-vi.mock("../workflow/difference.ts", () => ({ difference: () => ({ relativeError: 0.25, maxAbs: 0.1, cosine: 0.9 }) }));
+vi.mock("../workflow/difference.ts", () => ({ differenceOfAny: () => ({ relativeError: 0.25, maxAbs: 0.1, cosine: 0.9 }) }));
 
 const compiler = await haveCompiler();
 
