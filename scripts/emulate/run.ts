@@ -1,5 +1,5 @@
 /**
- * npm run emulate -- [MODEL…] [--machine NAME,…] [--precision fp32,int8,faster] [--calib DIR] [--out DIR]
+ * npm run emulate -- [MODEL…] [--machine NAME,…] [--precision int8,faster,fp32,fp16,bf16] [--calib DIR] [--out DIR]
  *
  * Runs engines of machines that are not at hand: NEON with and without dotprod under qemu-user, AVX-512 with and without VNNI on a PC that Bochs
  * emulates. Each gets a photo, and its outputs must be to the byte those of the same plan compiled for AVX2, which this machine must have. `int8`
@@ -16,6 +16,7 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { must } from "../../src/util/errors.ts";
 import { prepare, type Prepared } from "../../src/workflow/build.ts";
 import { makeFeeds } from "../../src/workflow/feeds.ts";
+import { halfBuild } from "../../src/workflow/half-weights.ts";
 import { int8For } from "../../src/workflow/int8.ts";
 import { contains, engineFor, runPc, runProgram, type Engine } from "./engine.ts";
 
@@ -25,7 +26,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     machine: { type: "string", default: "avx512vnni,avx512,neon-dotprod,neon" },
-    precision: { type: "string", default: "int8,faster,fp32" },
+    precision: { type: "string", default: "int8,faster,fp32,fp16,bf16" },
     calib: { type: "string", default: join(shared, "data/coco128/images") },
     out: { type: "string", default: join(root, "out/emulate") },
   },
@@ -37,12 +38,16 @@ const MODELS = [
   "fastestdet/FastestDet.onnx",
 ];
 
-/** How a machine is emulated, and the instructions without which its run would prove nothing. */
-const EMULATED: Readonly<Record<string, { readonly by: "bochs" | "qemu"; readonly int8: RegExp; readonly fp32: RegExp }>> = {
-  avx512vnni: { by: "bochs", int8: /vpdpbusd .*%zmm/, fp32: /vfmadd.*ps .*%zmm/ },
-  avx512: { by: "bochs", int8: /vpmaddwd .*%zmm/, fp32: /vfmadd.*ps .*%zmm/ },
-  "neon-dotprod": { by: "qemu", int8: /[us]dot\s+v/, fp32: /fmla\s+v/ },
-  neon: { by: "qemu", int8: /smull2?\s+v/, fp32: /fmla\s+v/ },
+interface Emulated extends Readonly<Partial<Record<string, string | RegExp>>> {
+  readonly by: "bochs" | "qemu";
+}
+
+/** How a machine is emulated, and by precision the instruction without which its run would prove nothing. */
+const EMULATED: Readonly<Record<string, Emulated>> = {
+  avx512vnni: { by: "bochs", int8: /vpdpbusd .*%zmm/, fp32: /vfmadd.*ps .*%zmm/, fp16: /vcvtph2ps .*%zmm/ },
+  avx512: { by: "bochs", int8: /vpmaddwd .*%zmm/, fp32: /vfmadd.*ps .*%zmm/, fp16: /vcvtph2ps .*%zmm/ },
+  "neon-dotprod": { by: "qemu", int8: /[us]dot\s+v/, fp32: /fmla\s+v/, fp16: /fcvtl2?\s+v/ },
+  neon: { by: "qemu", int8: /smull2?\s+v/, fp32: /fmla\s+v/, fp16: /fcvtl2?\s+v/ },
 };
 const ARM = "aarch64-linux-gnu";
 
@@ -66,6 +71,7 @@ async function feedsFor({ graph, recipe }: Prepared, engine: Engine): Promise<Ui
 /** Ranges of one photo: the arithmetic is tried, not the accuracy. */
 async function rewriteFor(model: string, precision: string): Promise<RewriteFor | undefined> {
   if (precision === "fp32") return undefined;
+  if (precision === "fp16" || precision === "bf16") return halfBuild(precision).rewrite;
   const calib = photo(0);
   const int8 = await int8For(model, { calib, method: "minmax", layers: precision === "int8" ? "all" : "faster" });
   return int8.rewrite;
@@ -95,15 +101,14 @@ async function one(
   const feeds = await feedsFor(prepared, reference);
   const expected = await runProgram(reference, feeds, join(out, "avx2"), { emulator: [] });
   const engine = engineFor(prepared.graph, machine, rewrite, machine.name);
-  const { by, int8, fp32 } = must(EMULATED[machine.name], `an emulator of ${machine.name}`);
+  const { by, [precision]: wanted } = must(EMULATED[machine.name], `an emulator of ${machine.name}`);
   const began = performance.now();
   const got =
     by === "bochs"
       ? await runPc(engine, feeds, out)
       : await runProgram(engine, feeds, out, { cc: `${ARM}-gcc`, emulator: ["qemu-aarch64", "-L", `/usr/${ARM}`] });
   const { equal, bytes, distinct } = compared(got, expected);
-  const wanted = precision === "fp32" ? fp32 : int8;
-  const present = precision === "faster" || contains(out, wanted, by === "bochs" ? "" : `${ARM}-`);
+  const present = !(wanted instanceof RegExp) || contains(out, wanted, by === "bochs" ? "" : `${ARM}-`);
   const good = present && distinct > 100 && equal === bytes;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   const what = `${machine.name.padEnd(12)} ${precision.padEnd(6)} ${basename(prepared.model.path)}`;
