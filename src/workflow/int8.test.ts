@@ -142,15 +142,32 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     expect(made.code, made.stderr).toBe(0);
     const engine = path(`${format}.hone`);
     const built = await hone(["build", path("net.onnx"), "--precision", "int8", "--int8", "all", "--calib", table, "-o", engine, "--json"]);
-    if (format === "ncnn") {
-      // It knows what convolutions read, and nothing of the sum between two of them.
-      expect(built.json()).toMatchObject({ error: { code: "quant.table" } });
-      return;
-    }
-    expect(built.json(), built.stderr).toMatchObject({ int8: { layers: 5, method: `table of ${format}` } });
+    // ncnn's knows what convolutions read, and nothing of what other layers join or read: those stay float.
+    const unknown = [
+      { layer: "smooth", why: "the table has no range for inner" },
+      { layer: "sum", why: "the table has no range for wide" },
+    ];
+    const float = format === "ncnn" ? unknown : [];
+    expect(built.json(), built.stderr).toMatchObject({ int8: { layers: 5, method: `table of ${format}`, float } });
     await hone(["build", path("net.onnx"), "-o", path("f.hone")]);
     const [want, got] = [await outputs(path("f.hone")), await outputs(engine)];
     expect(norm(want.map((v, i) => v - (got[i] ?? 0))) / norm(want)).toBeLessThan(0.06);
+  });
+
+  test("a table of another tool that knows none of the model's values is refused", async () => {
+    writeFileSync(path("other.cache"), "TRT-7000-EntropyCalibration2\nnobody: 3c904204\n");
+    const built = await hone([
+      "build",
+      path("net.onnx"),
+      "--precision",
+      "int8",
+      "--calib",
+      path("other.cache"),
+      "-o",
+      path("o.hone"),
+      "--json",
+    ]);
+    expect(built.json()).toMatchObject({ error: { code: "quant.table" } });
   });
 
   test("the report tells of every layer by the model's names", async () => {

@@ -7,6 +7,7 @@ import { everyRange, type Ranges } from "../quant/ranges.ts";
 import { applyEconomy, economicalPlan } from "../quant/economy.ts";
 import { equalise } from "../quant/equalise.ts";
 import { foreignFormat, readForeign } from "../quant/interchange.ts";
+import { completeTable } from "../quant/partial-table.ts";
 import { planInt8, type Plan } from "../quant/plan.ts";
 import { RATES } from "../quant/rates-measured.ts";
 import { readTable, type CalibrationTable } from "../quant/table.ts";
@@ -79,14 +80,15 @@ async function readAnyTable(text: string, model: string, options: Int8Options): 
       });
     }
     const prepared = await prepare(model, options);
-    const ranges = readForeign(format, text, planInt8(optimisedGraph(prepared)));
-    return { model: prepared.model.sha256, method: `table of ${format}`, samples: [], ranges };
+    const graph = optimisedGraph(prepared);
+    const partial = completeTable(graph, readForeign(format, text, planInt8(graph)));
+    return { model: prepared.model.sha256, method: `table of ${format}`, samples: [], ...partial };
   } catch (error) {
     throw locate(error, { file: calib });
   }
 }
 
-/** Every value that the plan quantises must have a range. */
+/** Every value that the plan quantises must have a range, which a table's own nodes in float do without. */
 function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
   const missing = plan.observed.filter((v) => !table.ranges.has(v.name));
   const [first] = missing;
@@ -104,9 +106,9 @@ function checkRanges(plan: Plan, table: CalibrationTable, from: string): void {
 /** The plan of an optimised graph by a table, and the ranges of its values. Throws `quant.table` when the table lacks some. */
 export function planFor(graph: Graph, table: CalibrationTable, from: string): { readonly plan: Plan; readonly ranges: Ranges } {
   const equalised = equalise(graph, table.factors ?? new Map());
-  const whole = planInt8(equalised);
-  checkRanges(whole, table, from);
-  return { plan: planInt8(equalised, { float: table.float }), ranges: everyRange(whole, table.ranges) };
+  const plan = planInt8(equalised, { float: table.float });
+  checkRanges(plan, table, from);
+  return { plan, ranges: everyRange(planInt8(equalised), table.ranges) };
 }
 
 /** Calibrates, or reads the table. Throws what calibrating throws, and `quant.table`. */

@@ -5,7 +5,7 @@ import { baseName } from "../../workflow/model-file.ts";
 import type { BuildTarget, Precision } from "../../index.ts";
 import { METHODS } from "../../workflow/calibrate-file.ts";
 import { halfBuild, type HalfBuild } from "../../workflow/half-weights.ts";
-import { int8For, type Int8 } from "../../workflow/int8.ts";
+import { int8For, type FloatLayer, type Int8 } from "../../workflow/int8.ts";
 import { nanText, nanWeights } from "../../workflow/nan-weights.ts";
 import { HoneError } from "../../util/errors.ts";
 import { dropGate, int8Within, type AssignedInt8, type HalfDrop, type MaxDrop } from "../../workflow/max-drop.ts";
@@ -218,12 +218,15 @@ export function int8Json({ table, photos, skipped, layers }: Int8): Record<strin
   return { layers: int8, float, method: table.method, photos, skipped: skipped.map((s) => ({ file: s.at?.file ?? null, why: s.message })) };
 }
 
+/** One kernel can be of several layers. */
+const inFloat = ({ layer, why }: FloatLayer): string => `${layer} ${layer.includes(", ") ? "are" : "is"} float32: ${why}`;
+
 /** What became int8, from what, and what did not. */
 export function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [string, string])[] {
   const { int8, float } = layers();
   const left = skipped.map((s) => `\nskipped ${s.at?.file ?? ""}: ${s.message}`).join("");
   const from = photos > 0 ? `from ${plural(photos, "photo")}${left}` : "from the table";
-  const kept = float.map(({ layer, why }) => `\n${layer} is float32: ${why}`).join("");
+  const kept = float.map((kept) => `\n${inFloat(kept)}`).join("");
   return [
     ["int8", `${plural(int8, "layer")}${kept}`],
     ["ranges", `${table.method}, ${from}`],
@@ -238,7 +241,7 @@ interface Made {
 
 function halfRow({ layers }: HalfBuild): readonly [string, string] {
   const { half, float } = layers();
-  return ["weights", [`in halves in ${plural(half, "layer")}`, ...float.map(({ layer, why }) => `${layer} is float32: ${why}`)].join("\n")];
+  return ["weights", [`in halves in ${plural(half, "layer")}`, ...float.map(inFloat)].join("\n")];
 }
 
 function buildText(built: BuiltFile, p: Paint, { int8, half, assigned }: Made): string {
