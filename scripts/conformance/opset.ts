@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { OnnxModel } from "../../src/formats/onnx/ast.ts";
 import { convertOpset } from "../../src/formats/onnx/opset/convert.ts";
-import { opsetOf } from "../../src/formats/onnx/import.ts";
+import { opsetOf } from "../../src/formats/onnx/versions.ts";
 import { readOnnx } from "../../src/formats/onnx/read.ts";
 import { writeOnnx } from "../../src/formats/onnx/write.ts";
 import { HoneError } from "../../src/util/errors.ts";

@@ -3,8 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxTensor } from "../formats/onnx/ast.ts";
 import { externalBytes, externalize } from "../formats/onnx/external.ts";
-import { opsetOf, type ImportOptions } from "../formats/onnx/import.ts";
-import { isOnnxDomain } from "../formats/onnx/functions.ts";
+import type { ImportOptions } from "../formats/onnx/import.ts";
+import { isOnnxDomain, opsetOf } from "../formats/onnx/versions.ts";
 import { convertOpset, OLDEST_WRITTEN } from "../formats/onnx/opset/convert.ts";
 import { readOnnx } from "../formats/onnx/read.ts";
 import { simplifyOnnx } from "../formats/onnx/simplify.ts";
@@ -84,7 +84,7 @@ export async function convertFile(path: string, options: ConvertOptions): Promis
 
 /** Versions that --opset takes. */
 export const OLDEST_OPSET: number = OLDEST_WRITTEN;
-export { NEWEST_OPSET } from "../formats/onnx/import.ts";
+export { NEWEST_OPSET } from "../formats/onnx/versions.ts";
 
 function doubtOf(model: OnnxModel): string | null {
   try {

@@ -1,8 +1,7 @@
 /** Functions that a model brings along: operators that are written as graphs of others. */
 import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxNode } from "./ast.ts";
+import { isOnnxDomain } from "./versions.ts";
 import { onnxGraph } from "./write.ts";
-
-export const isOnnxDomain = (domain: string): boolean => domain === "" || domain === "ai.onnx";
 
 const keyOf = (domain: string, name: string, overload: string): string =>
   JSON.stringify([isOnnxDomain(domain) ? "" : domain, name, overload]);
@@ -18,9 +17,6 @@ export class FunctionTable {
     return this.#functions.get(keyOf(domain, opType, overload));
   }
 }
-
-export const opsetOfFunction = ({ opsetImport }: OnnxFunction, around: number): number =>
-  opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? around;
 
 /** The function's nodes for one call: its attributes are put where they are referred to, and inputs that are not given are left out. */
 export function bodyOf(call: OnnxNode, callee: OnnxFunction, given: ReadonlySet<string>): OnnxGraph {

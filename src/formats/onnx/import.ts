@@ -6,17 +6,14 @@ import type { OnnxModel } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
 import { HostBuilder } from "./host.ts";
 import { addInputs, addOutput, type InputOptions } from "./inputs.ts";
-import { isOnnxDomain } from "./functions.ts";
 import { GraphImporter, ImportSession } from "./nodes.ts";
 import { Scope } from "./scope.ts";
+import { OLDEST_OPSET, opsetOf } from "./versions.ts";
 
 export interface ImportOptions extends InputOptions {
   readonly file: string;
   readonly resolveExternal?: ResolveExternal;
 }
-
-const OLDEST_OPSET = 6;
-export const NEWEST_OPSET = 28;
 
 /**
  * Builds hone's graph of an ONNX model. Initializers are constants, also those that are listed as inputs; unknown dims become symbols.
@@ -41,13 +38,4 @@ export function importOnnx(model: OnnxModel, options: ImportOptions): Graph {
   }
   problems.throwIfAny();
   return host.finish(scope.builder.finish());
-}
-
-/** Of ONNX's own operators. Throws `model.unsupported`. */
-export function opsetOf({ opsetImport }: Pick<OnnxModel, "opsetImport">): number {
-  const version = opsetImport.find((o) => isOnnxDomain(o.domain))?.version ?? (opsetImport.length > 0 ? NEWEST_OPSET : 1);
-  if (version >= OLDEST_OPSET && version <= NEWEST_OPSET) return version;
-  throw new HoneError("model.unsupported", `operator set ${version}: hone reads ${OLDEST_OPSET} to ${NEWEST_OPSET}`, {
-    hint: `Export the model again with operator set ${version > NEWEST_OPSET ? `${NEWEST_OPSET} or older` : `${OLDEST_OPSET} or newer`}.`,
-  });
 }

@@ -5,7 +5,7 @@ import { ImportBuilder } from "../builder.ts";
 import { gatherProblems, type Problems } from "../problems.ts";
 import type { OnnxFunction, OnnxGraph, OnnxNode, OnnxTensor } from "./ast.ts";
 import type { ResolveExternal } from "./external.ts";
-import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "./functions.ts";
+import { bodyOf, FunctionTable } from "./functions.ts";
 import type { HostBuilder } from "./host.ts";
 import { findFlowMapper, findMapper, findTextMapper } from "./map/index.ts";
 import { findMicrosoftMapper } from "./map/microsoft.ts";
@@ -20,6 +20,7 @@ import { Scope } from "./scope.ts";
 import { STRING, stringsOf } from "./strings.ts";
 import { tensorOf } from "./tensor.ts";
 import { isTensor, tensorOnly, type Thing } from "./things.ts";
+import { isOnnxDomain, opsetOfFunction } from "./versions.ts";
 
 export interface ImportSettings {
   readonly file: string;

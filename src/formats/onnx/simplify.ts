@@ -4,7 +4,7 @@ import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { HoneError } from "../../util/errors.ts";
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from "./ast.ts";
 import { cleanOnnx } from "./clean.ts";
-import { isOnnxDomain } from "./functions.ts";
+import { isOnnxDomain } from "./versions.ts";
 import type { ImportOptions } from "./import.ts";
 import { usedNames } from "./nodes.ts";
 import { madeNames, renameNode, subgraphsOf, withSubgraphs } from "./rename.ts";

@@ -1,4 +1,5 @@
 import type { Attrs, Value } from "../../../ir/graph.ts";
+import { axisOf } from "../../../ops/define.ts";
 import { tensor } from "../../../tensor/tensor.ts";
 import type { Mapper, NodeView } from "./node.ts";
 
@@ -14,8 +15,7 @@ const legacy =
   (n) => {
     const [x, y] = [n.input(0), n.input(1)];
     if (n.opset >= 7 || !n.flag("broadcast") || !n.has("axis")) return n.emit(op, [x, y]);
-    const axis = n.int("axis", 0);
-    const after = x.shape.length - (axis < 0 ? axis + x.shape.length : axis) - y.shape.length;
+    const after = x.shape.length - axisOf(op, n.int("axis", 0), x.shape.length) - y.shape.length;
     const axes = Array.from({ length: Math.max(0, after) }, (_, i) => y.shape.length + i);
     return n.emit(op, [x, axes.length > 0 ? n.step("unsqueeze", [y], { axes }) : y]);
   };

@@ -1,4 +1,5 @@
 import type { Value } from "../../../ir/graph.ts";
+import { axisOf } from "../../../ops/define.ts";
 import type { Mapper, NodeView } from "./node.ts";
 
 /** By the statistics of the batch itself, with the running ones moved towards them. */
@@ -56,8 +57,7 @@ const instanceNormalization: Mapper = (n) => {
 
 /** All axes from `axis` on. */
 function axesFrom(n: NodeView, x: Value): readonly number[] {
-  const given = n.int("axis", -1);
-  const first = given < 0 ? given + x.shape.length : given;
+  const first = axisOf(n.node.opType, n.int("axis", -1), x.shape.length);
   return x.shape.map((_, i) => i).filter((i) => i >= first);
 }
 

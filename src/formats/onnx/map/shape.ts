@@ -1,4 +1,5 @@
 import type { Value } from "../../../ir/graph.ts";
+import { axisOf } from "../../../ops/define.ts";
 import { isFloat } from "../../../tensor/dtype.ts";
 import { tensor, type Tensor } from "../../../tensor/tensor.ts";
 import { HoneError } from "../../../util/errors.ts";
@@ -87,7 +88,7 @@ function spreadPads(n: NodeView, x: Value, axes: readonly number[]): Value {
   const given = n.fixed(1, "pads of some axes") ?? [];
   const all = new Array<number>(2 * rank).fill(0);
   axes.forEach((axis, i) => {
-    const at = axis < 0 ? axis + rank : axis;
+    const at = axisOf("pad", axis, rank);
     all[at] = given[i] ?? 0;
     all[at + rank] = given[i + axes.length] ?? 0;
   });

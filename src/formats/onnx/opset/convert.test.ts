@@ -337,23 +337,48 @@ describe("what cannot be said", () => {
     for (const opset of [6, 29, 7.5]) expect(problemsOf(() => convert(strange, opset)).code).toBe("usage");
   });
 
+  const own: OnnxFunction = {
+    name: "Own",
+    domain: "mine",
+    input: ["a"],
+    output: ["b"],
+    attribute: [],
+    node: [],
+    docString: "",
+    opsetImport: [],
+    attributeProto: [],
+    valueInfo: [],
+    overload: "",
+    metadataProps: [],
+  };
+  const call = { ...onnxNode("Own", ["x"], ["y"]), domain: "mine" };
+
   test("functions that call themselves", () => {
-    const again: OnnxFunction = {
-      name: "Again",
-      domain: "mine",
-      input: ["a"],
-      output: ["b"],
-      attribute: [],
-      node: [{ ...onnxNode("Again", ["a"], ["b"]), domain: "mine" }],
-      docString: "",
-      opsetImport: [],
-      attributeProto: [],
-      valueInfo: [],
-      overload: "",
-      metadataProps: [],
-    };
-    const node = [{ ...onnxNode("Again", ["x"], ["y"]), domain: "mine" }];
-    expect(problemsOf(() => convert(modelOf({ opset: 13, dims: [2], node, functions: [again] }), 14)).message).toContain("too deeply");
+    const again = { ...own, node: [{ ...onnxNode("Own", ["a"], ["b"]), domain: "mine" }] };
+    expect(problemsOf(() => convert(modelOf({ opset: 13, dims: [2], node: [call], functions: [again] }), 14)).message).toContain(
+      "too deeply",
+    );
+  });
+
+  test("functions of an operator set that there is not", { timeout: 5000 }, () => {
+    const late = { ...own, node: [onnxNode("Tanh", ["a"], ["b"])], opsetImport: [{ domain: "", version: 2 ** 40 }] };
+    const model = modelOf({ opset: 13, dims: [2], node: [call], functions: [late] });
+    for (const work of [() => convert(model, 14), () => convert(model, 8), () => importOnnx(model, { file })])
+      expect(JSON.stringify([problemsOf(work).message, problemsOf(work).problems])).toContain("operator set 1099511627776");
+  });
+
+  test.each([
+    ["LayerNormalization", 17, 16, -(2 ** 40), {}],
+    ["Hardmax", 13, 12, -(2 ** 40), {}],
+    ["Pad", 18, 17, 2 ** 31, { pads: i64(1, 1), axes: i64(2 ** 31) }],
+  ])("%s along an axis that no tensor has", (op, opset, to, axis, constants) => {
+    const names = op === "Pad" ? ["x", "pads", "", "axes"] : ["x", "x"].slice(0, op === "Hardmax" ? 1 : 2);
+    const node = [onnxNode(op, names, ["y"], op === "Pad" ? {} : { axis: BigInt(axis) })];
+    const model = modelOf({ opset, dims: [2, 3], node, constants });
+    expect(problemsOf(() => convert(model, to)).problems.map((p) => p.message)).toEqual([
+      `the axis ${axis}: this needs operator set ${to + 1}`,
+    ]);
+    expect(problemsOf(() => importOnnx(model, { file })).problems).toHaveLength(1);
   });
 });
 

@@ -2,13 +2,13 @@
 import { HoneError } from "../../../util/errors.ts";
 import { gatherProblems, type Problems } from "../../problems.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from "../ast.ts";
-import { isOnnxDomain } from "../functions.ts";
-import { NEWEST_OPSET, opsetOf, type ImportOptions } from "../import.ts";
+import type { ImportOptions } from "../import.ts";
 import { nodeName } from "../map/node.ts";
 import { usedNames } from "../nodes.ts";
 import { madeNames, subgraphsOf, withSubgraphs } from "../rename.ts";
 import { tensorOf } from "../tensor.ts";
 import { traceOnnx } from "../trace.ts";
+import { isOnnxDomain, NEWEST_OPSET, opsetOf } from "../versions.ts";
 import { onnxTensor } from "../write.ts";
 import { DOWN, UP } from "./adapters.ts";
 import { Facts } from "./facts.ts";

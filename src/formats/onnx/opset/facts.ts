@@ -2,7 +2,7 @@
 import type { Tensor } from "../../../tensor/tensor.ts";
 import { int64Tensor } from "../../int64.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxType } from "../ast.ts";
-import { isOnnxDomain } from "../functions.ts";
+import { isOnnxDomain } from "../versions.ts";
 import { narrowOf } from "../narrow.ts";
 import { isTensor, type Thing } from "../things.ts";
 import type { Trace } from "../trace.ts";

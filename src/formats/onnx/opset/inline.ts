@@ -1,9 +1,9 @@
 /** A model without functions of its own: every call is written out as the nodes of the body. */
 import { HoneError } from "../../../util/errors.ts";
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from "../ast.ts";
-import { bodyOf, FunctionTable, isOnnxDomain, opsetOfFunction } from "../functions.ts";
-import { opsetOf } from "../import.ts";
+import { bodyOf, FunctionTable } from "../functions.ts";
 import { madeNames, renameNode, withSubgraphs } from "../rename.ts";
+import { isOnnxDomain, opsetOf, opsetOfFunction } from "../versions.ts";
 
 /** Says the nodes of a graph at another operator set. */
 export type Rewrite = (graph: OnnxGraph, from: number, to: number, file: string) => OnnxGraph;

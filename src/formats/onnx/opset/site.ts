@@ -34,6 +34,8 @@ export interface Changes {
 }
 
 const LARGE = 2n ** 53n - 1n;
+/** No tensor of a file has more axes. */
+const MAX_AXIS = 31;
 
 export class Site {
   readonly node: OnnxNode;
@@ -124,9 +126,11 @@ export class Site {
     });
   }
 
-  /** From the front. */
+  /** From the front. Throws for one that no value has. */
   axis(axis: number, rank: () => number): number {
-    return axis < 0 ? axis + rank() : axis;
+    const at = axis < 0 ? axis + rank() : axis;
+    if (at < 0 || at > MAX_AXIS) throw this.cannot(`the axis ${axis}`);
+    return at;
   }
 
   ints64(values: readonly number[], dims?: readonly number[]): string {
