@@ -1,6 +1,6 @@
 /**
- * How long single layers take in float32 and in int8 on this machine: `npm run bench:int8-rates [-- --runs N] [--machine NAME] [--wasm]`
- * prints a table for src/quant/rates-measured.ts, from which builds choose what stays in float.
+ * How long single layers take in float32 and in int8 on this machine: `npm run bench:int8-rates [-- --runs N] [--machine NAME] [--wasm] [--family NAME]`
+ * prints a table for src/quant/rates-measured.ts, from which builds choose what stays in float; of one family, its lines alone.
  */
 import { buildEngine } from "../../src/compiler/node/build.ts";
 import { TIMINGS_OUTPUT } from "../../src/compiler/pack.ts";
@@ -200,8 +200,16 @@ function passOf(pass: Pass, dims: readonly number[], name: string): Value {
   }
 }
 
-for (const family of FAMILIES) for (const layer of LAYERS[family]) for (const form of FORMS) addConv(family, layer, form);
-for (const pass of PASSES) {
+const option = (name: string): string | undefined => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+
+const only = option("--family");
+const families = FAMILIES.filter((f) => only === undefined || f === only);
+const measuredPasses = only === undefined ? PASSES : [];
+for (const family of families) for (const layer of LAYERS[family]) for (const form of FORMS) addConv(family, layer, form);
+for (const pass of measuredPasses) {
   for (const [c, side] of PLANES) {
     const name = `${pass}-${c}x${side}`;
     const y = passOf(pass, [1, c, side, side], name);
@@ -209,11 +217,6 @@ for (const pass of PASSES) {
     samples.push({ name, group: "pass", form: pass, macs: 0, outputs: elementCount(y.shape.map(Number)), inputs: 0, weights: 0 });
   }
 }
-
-const option = (name: string): string | undefined => {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? undefined : process.argv[at + 1];
-};
 
 const graph = builder.finish();
 const machine = option("--machine");
@@ -296,7 +299,7 @@ function fit(rows: readonly (readonly [Line, number])[]): { readonly line: Line;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const rounded = (n: number): number => Number(n.toPrecision(3));
-const convs = FAMILIES.map((family) => {
+const convs = families.map((family) => {
   const forms = FORMS.map((form) => {
     const mine = samples.filter((s) => s.group === family && s.form === form);
     const { line, error } = fit(mine.map((s) => [[s.macs, s.outputs, s.inputs, s.weights], timeOf(s.name) * 1000] as const));
@@ -309,7 +312,7 @@ const convs = FAMILIES.map((family) => {
   }
   return [family, Object.fromEntries(forms)] as const;
 });
-const passes = PASSES.map((pass) => {
+const passes = measuredPasses.map((pass) => {
   const mine = samples.filter((s) => s.form === pass);
   return [pass, rounded(Math.min(...mine.map((s) => (timeOf(s.name) * 1000) / s.outputs)))] as const;
 });

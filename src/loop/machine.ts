@@ -6,4 +6,6 @@ export interface Machine {
   readonly registers: number;
   /** Whether one instruction multiplies and adds four unsigned with four signed bytes; elsewhere bytes are widened to int16. */
   readonly dot4?: true;
+  /** Whether one instruction adds int16 products to as many int32 sums; elsewhere those of neighbours are added in pairs. */
+  readonly widening?: true;
 }

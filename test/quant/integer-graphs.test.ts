@@ -54,15 +54,23 @@ class Chain {
     return this.builder.constant(tensor("int8", dims, data));
   }
 
+  /** Groups and output channels: depthwise, in four groups, or dense. */
+  #groups(c: number): readonly [group: number, outputs: number] {
+    const { draw } = this;
+    if (draw(3) === 0 && c > 1) return [c, c];
+    const group = c % 4 === 0 && draw(4) === 0 ? 4 : 1;
+    return [group, group * pick(draw, [1, 4, 8, 13, 16, 32])];
+  }
+
   conv(to: "uint8" | "float32"): Value {
     const { draw } = this;
     const [, c = 1, h = 1, w = 1] = this.value.shape.map(Number);
     const [kh, kw] = [1 + 2 * draw(2), 1 + 2 * draw(2)];
     const pads: readonly [number, number, number, number] = [draw(2), draw(2), draw(2), draw(2)];
-    if (h + pads[0] + pads[2] < kh || w + pads[1] + pads[3] < kw) return this.value;
-    const depthwise = draw(3) === 0 && c > 1;
-    const group = depthwise ? c : c % 4 === 0 && draw(4) === 0 ? 4 : 1;
-    const o = depthwise ? c : group * pick(draw, [1, 4, 8, 13, 16, 32]);
+    const dilations: readonly [number, number] = [draw(4) === 0 ? 2 : 1, draw(4) === 0 ? 2 + draw(2) : 1];
+    const reach = (kernel: number, axis: 0 | 1): number => (kernel - 1) * dilations[axis] + 1;
+    if (h + pads[0] + pads[2] < reach(kh, 0) || w + pads[1] + pads[3] < reach(kw, 1)) return this.value;
+    const [group, o] = this.#groups(c);
     const perGroup = c / group;
     const typical = 2000 * Math.sqrt(perGroup * kh * kw);
     // Powers of two put results halfway between integers.
@@ -82,7 +90,7 @@ class Chain {
       this.byte(pick(draw, [0, 128, draw(256)])),
       draw(3) === 0 ? this.#float(...m.map((v) => v / 8)) : undefined,
     ];
-    const attrs = { strides: [1 + draw(2), 1 + draw(2)], dilations: [1, 1], pads, group, to };
+    const attrs = { strides: [1 + draw(2), 1 + draw(3)], dilations, pads, group, to };
     return this.builder.op("quantizedConv", operands, attrs);
   }
 
@@ -138,6 +146,7 @@ function caseFrom(tape: readonly number[], index: number): Case {
 const BACKENDS: readonly (readonly [string, () => Promise<Backend>])[] = [
   ["int16 products in 8 lanes", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16 }))],
   ["int16 products in 8 lanes, shared by three threads", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16 }, "auto", 3))],
+  ["int16 products one by one in 4 lanes", () => Promise.resolve(scheduledBackend({ lanes: 4, registers: 32, widening: true }))],
   ["byte products in 8 lanes", () => Promise.resolve(scheduledBackend({ lanes: 8, registers: 16, dot4: true }))],
   ["byte products in 16 lanes", () => Promise.resolve(scheduledBackend({ lanes: 16, registers: 32, dot4: true }))],
   ["WebAssembly", () => Promise.resolve(wasmBackend())],

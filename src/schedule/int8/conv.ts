@@ -188,8 +188,7 @@ function loops(k: Kernel): readonly Stmt[] {
 }
 
 /** −zero · Σ w for each channel of whole blocks. */
-function startOf(l: Lowering, g: Int8Geometry, match: Int8Match): Buffer | undefined {
-  if (g.group === 2) return undefined;
+export function startOf(l: Lowering, g: Int8Geometry, match: Int8Match): Buffer {
   const zero = Number(must(l.constantOf(match.xZero), "a constant zero point").data[0] ?? 0);
   const data = new Int32Array(Math.ceil(g.channels / g.lanes) * g.lanes);
   weightSums(must(l.constantOf(match.conv.w), "constant weights")).forEach((sum, i) => (data[i] = -zero * sum));
@@ -217,6 +216,6 @@ export const int8Conv: Schedule = {
     const fits = layout.kind === "blocked" ? layout.block === l.machine.lanes : g.inputChannels <= FEW_CHANNELS;
     if (!fits || g.inner % g.group !== 0) return undefined;
     const weights = l.pack("weights", packInt8(w, g.lanes, g.inner, g.group));
-    return loops({ l, g, match, weights, start: startOf(l, g, match) });
+    return loops({ l, g, match, weights, start: g.group === 2 ? undefined : startOf(l, g, match) });
   },
 };

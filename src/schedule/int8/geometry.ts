@@ -32,16 +32,20 @@ export function int8Geometry(l: Lowering, match: Int8Match): Int8Geometry {
   const { layout } = l.place(conv.x);
   const block = layout.kind === "blocked" ? layout.block : group;
   const inner = layout.kind === "plain" || joinsRuns(l.machine, group) ? Math.ceil(g.inputChannels / block) * block : block;
+  return { ...g, group, inner, runs: Math.ceil(g.inputChannels / inner), ...stagedSize(g) };
+}
+
+/** Rows and columns of the input that an image's windows reach over. */
+function stagedSize(g: Geometry): { readonly stagedRows: number; readonly stagedColumns: number } {
   const reach = (outputs: number, kernel: number, axis: 0 | 1): number =>
-    (outputs - 1) * conv.strides[axis] + (kernel - 1) * conv.dilations[axis] + 1;
-  return {
-    ...g,
-    group,
-    inner,
-    runs: Math.ceil(g.inputChannels / inner),
-    stagedColumns: reach(g.columns, g.kernelColumns, 1),
-    stagedRows: reach(g.rows, g.kernelRows, 0),
-  };
+    (outputs - 1) * g.m.strides[axis] + (kernel - 1) * g.m.dilations[axis] + 1;
+  return { stagedRows: reach(g.rows, g.kernelRows, 0), stagedColumns: reach(g.columns, g.kernelColumns, 1) };
+}
+
+/** A depthwise convolution goes over its input block by block, as bytes. */
+export function depthwiseGeometry(l: Lowering, { conv }: Int8Match): Int8Geometry {
+  const g = geometryOf(l, conv);
+  return { ...g, group: 4, inner: g.lanes, runs: 1, ...stagedSize(g) };
 }
 
 /** Output channel blocks and pixels of a register tile: accumulators, weights, one input and one product must fit. */

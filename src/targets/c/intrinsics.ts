@@ -6,6 +6,7 @@ import { typeText } from "../../loop/expr.ts";
 import type { BinaryOp, LoopType, ReduceOp, UnaryOp } from "../../loop/types.ts";
 import { DTYPES, type DType } from "../../tensor/dtype.ts";
 import { castWays } from "./casts.ts";
+import { shuffleWays } from "./shuffles.ts";
 import { isHalf, scalarType, typeName } from "./types.ts";
 import { chosen } from "./ways.ts";
 
@@ -208,12 +209,14 @@ export function bitcastIntrinsic(from: LoopType, to: LoopType): Intrinsic {
   return { name, text: inline(typeName(to), name, `${typeName(from)} x`, body), types: [from, to] };
 }
 
-export function shuffleIntrinsic(from: LoopType, to: LoopType, indices: readonly number[]): Intrinsic {
-  const name = `shuffle_${suffix(from)}_${indices.join("_")}`;
+/** `zero` says that the second operand is a vector of zeros. */
+export function shuffleIntrinsic(from: LoopType, to: LoopType, indices: readonly number[], zero: boolean): Intrinsic {
+  const name = `shuffle_${suffix(from)}_${zero ? "zero_" : ""}${indices.join("_")}`;
   const elements = indices.map((i) => {
     const [v, at] = i < from.lanes ? ["a", i] : ["b", i - from.lanes];
     return from.lanes === 1 ? v : `${v}[${at}]`;
   });
   const body = to.lanes === 1 ? `return ${elements[0] ?? "a"};` : `return (${typeName(to)}){${elements.join(", ")}};`;
-  return { name, text: inline(typeName(to), name, `${typeName(from)} a, ${typeName(from)} b`, body), types: [from, to] };
+  const define = (text: string): string => inline(typeName(to), name, `${typeName(from)} a, ${typeName(from)} b`, text);
+  return { name, text: chosen(shuffleWays(from, indices, zero), define, define(body)), types: [from, to] };
 }

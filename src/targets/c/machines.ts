@@ -51,8 +51,9 @@ export const C_MACHINES: readonly CMachine[] = [
     lanes: 4,
     registers: 32,
     dot4: true,
+    widening: true,
   },
-  { name: "neon", arch: "arm64", features: [], flags: [], lanes: 4, registers: 32 },
+  { name: "neon", arch: "arm64", features: [], flags: [], lanes: 4, registers: 32, widening: true },
   { name: "generic", arch: "any", features: [], flags: [], lanes: 4, registers: 16 },
 ];
 

@@ -97,7 +97,10 @@ const exprTable: ExprTable<string, [Prelude]> = {
   dot4: (e, p) => p.call(dot4Intrinsic(e.type.lanes), expr(e.acc, p), expr(e.u, p), expr(e.s, p)),
   dot2: (e, p) => p.call(dot2Intrinsic(e.type.lanes), expr(e.acc, p), expr(e.a, p), expr(e.b, p)),
   broadcast: (e, p) => p.call(intrinsics.broadcastIntrinsic(e.type), expr(e.a, p)),
-  shuffle: (e, p) => p.call(intrinsics.shuffleIntrinsic(e.a.type, e.type, e.indices), expr(e.a, p), expr(e.b, p)),
+  shuffle: (e, p) => {
+    const zero = e.b.kind === "const" && Number(e.b.value) === 0;
+    return p.call(intrinsics.shuffleIntrinsic(e.a.type, e.type, e.indices, zero), expr(e.a, p), expr(e.b, p));
+  },
   reduceLanes: (e, p) => p.call(intrinsics.reduceIntrinsic(e.op, e.a.type), expr(e.a, p)),
   saturatingCast: (e, p) => p.call(intrinsics.saturateIntrinsic(e.a.type, e.type), expr(e.a, p)),
 };

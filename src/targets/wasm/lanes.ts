@@ -304,10 +304,10 @@ export function emitShuffle(m: Emitter, e: Shuffle): void {
     if (source.type.lanes > 1) extract(m, source.type, lane);
     return;
   }
-  const same = e.a === e.b;
+  const zero = e.a !== e.b && e.b.kind === "const" && Number(e.b.value) === 0;
   asVector(m, e.a);
-  if (same) m.get(m.keep("v128"));
-  else asVector(m, e.b);
+  if (e.a === e.b) m.get(m.keep("v128"));
+  else if (!zero) asVector(m, e.b);
   const out = dtype === "bool" ? widthOf(lanes) : bytesOf(dtype);
   const width = (t: LoopType): number => (t.dtype === "bool" ? widthOf(Math.max(t.lanes, 1)) : bytesOf(dtype));
   const bytes = Array.from({ length: 16 }, (_, k) => {
@@ -316,7 +316,14 @@ export function emitShuffle(m: Emitter, e: Shuffle): void {
     const w = width(inA ? e.a.type : e.b.type);
     return (inA ? index * w : 16 + (index - count) * w) + (dtype === "bool" ? 0 : k % out);
   });
-  m.bytes("i8x16.shuffle", bytes);
+  if (zero) {
+    // Indices past the end give zeros.
+    m.bytes(
+      "v128.const",
+      bytes.map((b) => (b < 16 ? b : 0x80)),
+    );
+    m.op("i8x16.swizzle");
+  } else m.bytes("i8x16.shuffle", bytes);
 }
 
 const WHOLE: Record<number, string> = { 4: "v128.load32_zero", 8: "v128.load64_zero", 16: "v128.load" };
