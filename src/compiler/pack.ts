@@ -75,13 +75,13 @@ function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
   return [...kernels].map(([name, { nodes, precision }]) => ({ name, nodes: [...nodes], precision }));
 }
 
-/** int8 when the kernel's anchor reads a quantised value, or gives one; a half when its weights are kept in one. */
+/** int8 when the kernel's anchor reads a quantised value, or gives one; otherwise a half when its weights are kept in one. */
 function precisionOf({ nodes: [first], args }: Kernel): Precision {
   const isByte = (v: Value | undefined): boolean => v !== undefined && v.data === undefined && (v.dtype === "uint8" || v.dtype === "int8");
+  if (first && [...first.inputs, ...first.outputs].some(isByte)) return "int8";
   const kept = args.map((a) => (a.kind === "constant" ? a.tensor.type : a.kind === "value" ? a.value.data?.type : undefined));
   if (kept.includes("float16")) return "fp16";
-  if (kept.includes("bfloat16")) return "bf16";
-  return first && [...first.inputs, ...first.outputs].some(isByte) ? "int8" : "fp32";
+  return kept.includes("bfloat16") ? "bf16" : "fp32";
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -3,6 +3,7 @@ import { input, type Graph, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
 import { floatLimit, functionTable, limitTable, multiplier, negativeSlopes, sumFactors } from "../passes/integer-parts.ts";
 import { staticShape } from "../tensor/dim.ts";
+import { narrowed, readAs } from "../tensor/halves.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { must } from "../util/errors.ts";
 import { integerBias, type Means } from "./correct.ts";
@@ -81,32 +82,35 @@ class Applier extends PlanRewriter {
     const bias = floats(node.inputs[2]);
     const x = this.#asBytes(input(node, 0));
     const { scale: xScale, zeroPoint: xZero } = this.scale(input(node, 0));
-    const quantized = quantizeWeights(w, bias, xScale);
-    const { data, scales } = quantized;
-    const channels = scales.length;
     const toFloat = !this.plan.scaleOf.has(result);
     const y = toFloat ? { scale: 1, zeroPoint: 0 } : this.scale(result);
+    const quantized = quantizeWeights(w, bias, { input: xScale, output: y.scale });
+    const { data, scales } = quantized;
+    const channels = scales.length;
     const m = Float32Array.from(scales, (s) => multiplier(xScale, s, y.scale));
     const sums = integerBias(w, bias, quantized, xScale, this.means.get(input(node, 0).name));
     const slopes = negativeSlopes(activation, channels, y.zeroPoint > 0 || toFloat);
-    const vector = (type: "float32" | "int32", list: Float32Array | Int32Array): Value => this.#constant(tensor(type, [channels], list));
     const operands = [
       x,
       this.builder.constant(tensor("int8", w.dims, data), input(node, 1).name),
       this.#byte(xZero),
-      vector("int32", sums),
-      vector("float32", m),
+      this.#constant(tensor("int32", [channels], sums)),
+      this.#multipliers(m),
       this.#byte(y.zeroPoint),
-      slopes &&
-        vector(
-          "float32",
-          m.map((v, c) => v * (slopes[c] ?? 0)),
-        ),
+      slopes && this.#multipliers(m.map((v, c) => v * (slopes[c] ?? 0))),
     ];
     const attrs = { ...node.attrs, to: toFloat ? "float32" : "uint8" };
     const made = this.builder.op("quantizedConv", operands, attrs, this.#options(unit, result));
     if (toFloat) this.floats.set(result, this.#limitedFloat(unit, made));
     else this.#bytes.set(result, this.#limited(unit, made, slopes !== undefined));
+  }
+
+  /** Kept as bfloat16 when every one of them is one. */
+  #multipliers(list: Float32Array<ArrayBuffer>): Value {
+    const whole = tensor("float32", [list.length], list);
+    const half = narrowed(whole, "bfloat16");
+    if (!readAs(half, "float32").data.every((v, i) => v === list[i])) return this.#constant(whole);
+    return { ...this.#constant(half), dtype: "float32" };
   }
 
   /** What an absorbed activation still asks for when the scale alone does not cut there. */

@@ -29,7 +29,7 @@ test.for([
     1.7,
   );
   const input = [0.5, -1.25, 2];
-  const q = quantizeWeights(tensor("float32", dims, w), undefined, 0.1);
+  const q = quantizeWeights(tensor("float32", dims, w), undefined, { input: 0.1, output: 1 });
   const each = w.length / dims[0];
   const rounded = w.map((_, i) => (q.data[i] ?? 0) * (q.scales[Math.floor(i / each)] ?? 0));
   const [exact, moved] = [means(w, dims, input, group), means(rounded, dims, input, group)];

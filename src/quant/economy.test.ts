@@ -18,7 +18,7 @@ function rates(lines: Partial<Record<Family, Partial<Record<Form, number>>>>, pa
   });
   const pick = <K extends string, V>(keys: readonly K[], value: (k: K) => V): Record<K, V> =>
     Object.fromEntries(keys.map((k) => [k, value(k)])) as Record<K, V>;
-  return { convs: pick(FAMILIES, (f) => family(lines[f])), passes: pick<Pass, number>(PASSES, () => pass) };
+  return { convs: pick(FAMILIES, (f) => family(lines[f])), passes: pick<Pass, number>(PASSES, () => pass), halves: false };
 }
 
 /** conv and relu over and over: `d` a depthwise one, `p` a pointwise one, `s` one of 3×3. */

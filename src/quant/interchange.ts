@@ -10,7 +10,7 @@ import type { Value } from "../ir/graph.ts";
 import { HoneError } from "../util/errors.ts";
 import type { Plan, Unit } from "./plan.ts";
 import type { Ranges } from "./ranges.ts";
-import { quantizeWeights, type Range } from "./scale.ts";
+import { weightSteps, type Range } from "./scale.ts";
 
 export type TableFormat = "tensorrt" | "ncnn" | "onnxruntime";
 export const TABLE_FORMATS: readonly TableFormat[] = ["tensorrt", "ncnn", "onnxruntime"];
@@ -114,13 +114,8 @@ function writeNcnn(plan: Plan, ranges: Ranges): string {
   const layers = layersOf(plan);
   const weights = layers.map(([name, { node }]) => {
     const w = node.inputs[1]?.data;
-    return `${name}_param_0 ${
-      w
-        ? quantizeWeights(w, undefined, 1)
-            .scales.map((s) => String(Math.fround(1 / s)))
-            .join(" ")
-        : ""
-    }\n`;
+    const scales = w ? weightSteps(w).map((step) => String(Math.fround(1 / (step || 1)))) : [];
+    return `${name}_param_0 ${scales.join(" ")}\n`;
   });
   const inputs = layers.map(([name, , x]) => {
     const threshold = thresholdOf(ranges.get(x.name) ?? { min: 0, max: 0 });

@@ -95,20 +95,20 @@ class Writer extends PlanRewriter {
     if (bytes) this.#paired.add(result);
   }
 
-  #inputs({ kind, node, operands }: Unit): readonly (Value | undefined)[] {
-    if (kind === "conv") return this.#conv(node);
+  #inputs({ kind, node, operands, result }: Unit): readonly (Value | undefined)[] {
+    if (kind === "conv") return this.#conv(node, this.plan.scaleOf.has(result) ? this.scale(result).scale : 1);
     if (kind === "add") return this.#summands(node);
     const paired = new Set(operands);
     return node.inputs.map((v) => v && (paired.has(v) ? this.#operand(v) : this.asFloat(v)));
   }
 
   /** Input, weights and bias, the last two as the integers that the engine has. */
-  #conv(node: Node): (Value | undefined)[] {
+  #conv(node: Node, output: number): (Value | undefined)[] {
     const [x, weights] = [input(node, 0), input(node, 1)];
     const bias = floats(node.inputs[2]);
     const xScale = this.scale(x).scale;
     const w = must(weights.data, "weights");
-    const quantized = quantizeWeights(w, bias, xScale);
+    const quantized = quantizeWeights(w, bias, { input: xScale, output });
     const { data, scales } = quantized;
     const means = this.means.get(x.name);
     const channels = scales.length;

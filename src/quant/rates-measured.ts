@@ -25,6 +25,7 @@ const AVX2: Rates = {
     },
   },
   passes: { quantise: 136, dequantise: 83.3, addFloat: 199, addByte: 253, moveFloat: 87.8, moveByte: 64.4, poolFloat: 876, poolByte: 795 },
+  halves: true,
 };
 
 /**
@@ -32,7 +33,7 @@ const AVX2: Rates = {
  * peak that the tile reaches, seven times the bytes; what memory and epilogues take is assumed to be the same. A depthwise kernel of
  * three columns needs one dot product of 64 bytes a row for every two of 32 and their additions.
  */
-function withDot4({ convs, passes }: Rates): Rates {
+function withDot4({ convs, ...rest }: Rates): Rates {
   const faster = ([mac, ...rest]: Line, by: number): Line => [mac / by, ...rest];
   const family = (f: Rates["convs"][Family], bytes: number): Rates["convs"][Family] => ({
     float: faster(f.float, 2),
@@ -49,7 +50,7 @@ function withDot4({ convs, passes }: Rates): Rates {
       first: family(first, 5.5),
       depthwise: family(depthwise, 4),
     },
-    passes,
+    ...rest,
   };
 }
 
@@ -68,6 +69,7 @@ const WASM: Rates = {
     depthwise: { float: [50.4, 127, 90.3, 0], floatByte: [52.3, 364, 75, 0], byte: [40, 285, 70, 4830], byteFloat: [44.5, 150, 79, 4400] },
   },
   passes: { quantise: 273, dequantise: 227, addFloat: 156, addByte: 677, moveFloat: 174, moveByte: 156, poolFloat: 3970, poolByte: 3910 },
+  halves: false,
 };
 
 /** By the machine's name. On machines that are not here every layer becomes int8 that can. */

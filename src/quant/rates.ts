@@ -18,4 +18,6 @@ export interface Rates {
   readonly convs: Readonly<Record<Family, Readonly<Record<Form, Line>>>>;
   /** Picoseconds for each element of the result. */
   readonly passes: Readonly<Record<Pass, number>>;
+  /** Whether weights of float32 layers are widened from float16 in no more time than they take as float32. */
+  readonly halves: boolean;
 }

@@ -6,7 +6,8 @@ export interface ReportedLayer {
   /** Nodes of the original model that it computes, itself first. */
   readonly nodes: readonly string[];
   readonly op: string;
-  readonly precision: "int8" | "fp32";
+  /** As the manifest of an engine names it. */
+  readonly precision: string;
   /** Why it is not in int8. */
   readonly why?: string;
   /** Decibels: the energy of its float result over that of the difference, all layers before it in int8 too. */

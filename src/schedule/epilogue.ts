@@ -1,6 +1,7 @@
 /** Reads of a kernel's epilogue as vectors along the channels of a blocked result. */
+import { narrowed } from "../tensor/halves.ts";
 import { bytesOf, elementCount, stridesOf, zeros } from "../tensor/tensor.ts";
-import { intValue, load } from "../loop/expr.ts";
+import { cast, intValue, load } from "../loop/expr.ts";
 import type { Operand, Read } from "../loop/nest.ts";
 import type { Buffer, Expr, Var } from "../loop/types.ts";
 import type { Lowering } from "./lowering.ts";
@@ -45,7 +46,8 @@ function wholeVectors(l: Lowering, operand: Operand, lanes: number): Buffer {
     throw new DoesNotFit("a vector of channels that is not constant ends inside a block");
   const longer = zeros(tensor.type, [Math.ceil(length / lanes) * lanes]);
   bytesOf(longer).set(bytesOf(tensor));
-  const buffer = l.pack("channels", longer);
+  const half = l.halfOf(operand);
+  const buffer = l.pack("channels", half ? narrowed(longer, half) : longer);
   made.set(operand, buffer);
   return buffer;
 }
@@ -56,12 +58,13 @@ export function channelRead(l: Lowering, point: VectorPoint): Read {
     const { buffer, layout } = l.place(operand);
     const axes = axesOf(index, point.p);
     const whole = axes.length === point.dims.length && operand.dims.every((d, i) => d === point.dims[i] && (axes[i] === i || d === 1));
-    if (whole && layout.kind === "blocked" && layout.block === point.lanes) return load(buffer, point.offset, point.lanes);
-    if (elementCount(operand.dims) === 1) return load(buffer, { ...ZERO });
+    if (whole && layout.kind === "blocked" && layout.block === point.lanes)
+      return cast(load(buffer, point.offset, point.lanes), operand.dtype);
+    if (elementCount(operand.dims) === 1) return cast(load(buffer, { ...ZERO }), operand.dtype);
     const channelAxis = axes.indexOf(1);
     const others = operand.dims.filter((d, i) => i !== channelAxis && d !== 1);
     if (layout.kind === "plain" && channelAxis >= 0 && others.length === 0 && stridesOf(operand.dims)[channelAxis] === 1)
-      return load(wholeVectors(l, operand, point.lanes), point.channel, point.lanes);
+      return cast(load(wholeVectors(l, operand, point.lanes), point.channel, point.lanes), operand.dtype);
     throw new DoesNotFit("an epilogue reads a value that lies in another way");
   };
 }

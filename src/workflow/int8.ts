@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import type { RewriteFor } from "../compiler/compile.ts";
 import { isImageName } from "../data/node/source.ts";
 import type { Graph } from "../ir/graph.ts";
+import { halfWeights } from "../passes/half-weights.ts";
 import { everyRange, type Ranges } from "../quant/ranges.ts";
 import { applyEconomy, economicalPlan } from "../quant/economy.ts";
 import { equalise } from "../quant/equalise.ts";
@@ -23,13 +24,18 @@ export interface Int8Options extends BuildModelOptions {
   readonly calib: string;
   /** How ranges are chosen when the table is to be made. */
   readonly method?: Method | undefined;
-  /** Every layer that can be int8, or (the default) only those that are faster for it. */
+  /**
+   * Every layer that can be int8; or (the default) only those that are faster for it, and the weights of others in float16 where that
+   * costs no time.
+   */
   readonly layers?: "all" | "faster" | undefined;
 }
 
-/** A layer that was left in float32. */
+/** A layer that is computed in float32. */
 export interface FloatLayer {
   readonly layer: string;
+  /** How its weights are kept. */
+  readonly precision: "fp32" | "fp16";
   readonly why: string;
 }
 
@@ -118,16 +124,23 @@ export async function int8For(model: string, options: Int8Options): Promise<Int8
 
 /** The rewriting that a table allows, which comes from what is called `from`. It throws `quant.table` when ranges are missing. */
 export function int8From({ table, photos, skipped }: TableSource, from: string, layers: Int8Options["layers"] = "faster"): Int8 {
-  const float = new Map<string, string>();
+  const float = new Map<string, FloatLayer>();
   let int8 = 0;
   const rewrite: RewriteFor = (graph, machine) => {
     const { ranges } = planFor(graph, table, from);
     const equalised = equalise(graph, table.factors ?? new Map());
-    const economy = economicalPlan(equalised, { float: table.float }, layers === "all" ? undefined : RATES[machine]);
+    const rates = layers === "all" ? undefined : RATES[machine];
+    const economy = economicalPlan(equalised, { float: table.float }, rates);
     const { plan } = economy;
+    const written = applyEconomy(economy, ranges, table.means);
+    const result = rates?.halves === true ? halfWeights(written, () => "float16").graph : written;
+    const halves = new Set(result.nodes.filter((n) => n.inputs.some((v) => v?.data?.type === "float16")).map((n) => n.name));
     int8 = new Set([...plan.units.values()].filter((u) => u.kind === "conv")).size;
-    for (const [node, why] of plan.refused) float.set(node.origin.join(", ") || node.name, why);
-    return applyEconomy(economy, ranges, table.means);
+    for (const [node, why] of plan.refused) {
+      const layer = node.origin.join(", ") || node.name;
+      float.set(layer, { layer, precision: halves.has(node.name) ? "fp16" : "fp32", why });
+    }
+    return result;
   };
-  return { table, photos, skipped, rewrite, layers: () => ({ int8, float: [...float].map(([layer, why]) => ({ layer, why })) }) };
+  return { table, photos, skipped, rewrite, layers: () => ({ int8, float: [...float.values()] }) };
 }

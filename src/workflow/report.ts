@@ -216,13 +216,17 @@ async function layers(engines: readonly Engine[], options: ReportOptions): Promi
   return { layers: asBuilt(layersOf(opened, noise, times), engines), tensors: tensorsOf(opened, noise), photos: opened.photos, method };
 }
 
-/** A layer is int8 where a kernel of an int8 engine that computes it is; the plan says only where it could be. */
+/** A layer is what the kernels of int8 engines that compute it are; the plan says only what it could be. */
 function asBuilt(found: readonly ReportedLayer[], engines: readonly Engine[]): readonly ReportedLayer[] {
   const int8 = engines.filter((e) => e.manifest.precision === "int8");
   if (int8.length === 0) return found;
-  const nodes = new Set(int8.flatMap((e) => e.manifest.kernels.filter((k) => k.precision === "int8").flatMap((k) => k.nodes)));
-  const why = "it was left in float32 when the engine was built: int8 is not faster there";
-  return found.map((l) => (l.precision === "int8" && !l.nodes.some((n) => nodes.has(n)) ? { ...l, precision: "fp32", why } : l));
+  const kernels = int8.flatMap((e) => e.manifest.kernels);
+  const why = "it was left in float when the engine was built: int8 is not faster there";
+  return found.map((l) => {
+    const built = kernels.filter((k) => k.nodes.some((n) => l.nodes.includes(n))).map((k) => k.precision);
+    if (built.includes("int8")) return l;
+    return { ...l, precision: built.find((p) => p !== undefined) ?? "fp32", why: l.why ?? why };
+  });
 }
 
 /** Each engine is built again with a clock around each kernel. */

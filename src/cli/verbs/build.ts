@@ -219,7 +219,8 @@ export function int8Json({ table, photos, skipped, layers }: Int8): Record<strin
 }
 
 /** One kernel can be of several layers. */
-const inFloat = ({ layer, why }: FloatLayer): string => `${layer} ${layer.includes(", ") ? "are" : "is"} float32: ${why}`;
+const inFloat = ({ layer, precision, why }: Pick<FloatLayer, "layer" | "why"> & { readonly precision?: string }): string =>
+  `${layer} ${layer.includes(", ") ? "are" : "is"} ${precision ?? "fp32"}: ${why}`;
 
 /** What became int8, from what, and what did not. */
 export function int8Rows({ table, photos, skipped, layers }: Int8): (readonly [string, string])[] {
