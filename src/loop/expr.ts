@@ -144,3 +144,7 @@ export function shuffle(a: Expr, b: Expr, indices: readonly number[]): Expr {
 export function reduceLanes(op: ReduceOp, a: Expr): Expr {
   return { kind: "reduceLanes", type: typeOf(a.type.dtype), op, a };
 }
+
+export function roundedBytes(parts: readonly Expr[], zero: Expr): Expr {
+  return { kind: "roundedBytes", type: typeOf("uint8", parts.length * zero.type.lanes), parts, zero };
+}

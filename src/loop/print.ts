@@ -39,6 +39,7 @@ const exprTable: ExprTable<string> = {
   shuffle: (e) => `shuffle(${exprText(e.a)}, ${exprText(e.b)}, [${e.indices.join(",")}])`,
   reduceLanes: (e) => `reduce<${e.op}>(${exprText(e.a)})`,
   saturatingCast: (e) => `saturate<${typeText(e.type)}>(${exprText(e.a)})`,
+  roundedBytes: (e) => `roundedBytes([${e.parts.map(exprText).join(", ")}], ${exprText(e.zero)})`,
 };
 
 export const exprText = (e: Expr): string => onExpr(exprTable, e);

@@ -139,6 +139,16 @@ export interface SaturatingCast {
   readonly type: LoopType;
   readonly a: Expr;
 }
+/**
+ * clamp(roundEven(x) + zero, 0, 255) as uint8 of the lanes of one, two or four vectors of float32, one vector after the other; a NaN
+ * gives 0. `zero` is an int32 from -128 to 255 with the lanes of one of them.
+ */
+export interface RoundedBytes {
+  readonly kind: "roundedBytes";
+  readonly type: LoopType;
+  readonly parts: readonly Expr[];
+  readonly zero: Expr;
+}
 
 export type Expr =
   | Const
@@ -156,7 +166,8 @@ export type Expr =
   | Broadcast
   | Shuffle
   | ReduceLanes
-  | SaturatingCast;
+  | SaturatingCast
+  | RoundedBytes;
 
 export type LoopMode = "serial" | "unroll";
 

@@ -1,7 +1,7 @@
 /** Checks that a kernel is well formed; run after every step in tests. */
 import { HoneError } from "../util/errors.ts";
 import { typeText } from "./expr.ts";
-import type { Buffer, Dot2, Dot4, Expr, Func, Stmt } from "./types.ts";
+import type { Buffer, Dot2, Dot4, Expr, Func, RoundedBytes, Stmt } from "./types.ts";
 import { mapStmt, visitExpr } from "./walk.ts";
 
 interface Scope {
@@ -16,6 +16,9 @@ function unevenDot(e: Dot4 | Dot2): string | undefined {
   return fits ? undefined : `${e.kind} needs ${word} lanes for each of the sum's`;
 }
 
+const evenParts = ({ parts, zero }: RoundedBytes): boolean =>
+  [1, 2, 4].includes(parts.length) && zero.type.lanes > 1 && parts.every((p) => p.type.lanes === zero.type.lanes);
+
 function checkExpr(e: Expr, scope: Scope, problems: string[]): void {
   visitExpr(e, (x) => {
     if (x.kind === "var") {
@@ -29,6 +32,7 @@ function checkExpr(e: Expr, scope: Scope, problems: string[]): void {
     }
     const uneven = x.kind === "dot4" || x.kind === "dot2" ? unevenDot(x) : undefined;
     if (uneven !== undefined) problems.push(uneven);
+    if (x.kind === "roundedBytes" && !evenParts(x)) problems.push("roundedBytes needs one, two or four parts with the zero point's lanes");
   });
 }
 

@@ -20,6 +20,7 @@ const mapExprTable: ExprTable<Expr, [Map]> = {
   shuffle: (e, f) => ({ ...e, a: f(e.a), b: f(e.b) }),
   reduceLanes: (e, f) => ({ ...e, a: f(e.a) }),
   saturatingCast: (e, f) => ({ ...e, a: f(e.a) }),
+  roundedBytes: (e, f) => ({ ...e, parts: e.parts.map(f), zero: f(e.zero) }),
 };
 
 /** The expression with `f` applied to each direct operand. */

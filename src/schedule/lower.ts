@@ -2,6 +2,7 @@
 import type { Group, Node, Value } from "../ir/graph.ts";
 import { elementOf, expand, expandSerial, offsetOf, scalarRead, writtenIndex, type Placement } from "../loop/expand.ts";
 import { isSerial, type AnyNest, type BodyContext, type Nest, type Operand, type Read } from "../loop/nest.ts";
+import { roundBytes } from "../loop/rounded-bytes.ts";
 import { simplifyBody } from "../loop/simplify.ts";
 import { store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Func, Stmt } from "../loop/types.ts";
@@ -207,7 +208,7 @@ function schedule(l: Lowering, options: LowerOptions): Scheduled {
       const asked = new Set<number>();
       const body = s.lower({ ...l, share: (total) => (asked.add(total), l.share(total)) });
       if (!body) continue;
-      const simple = simplifyBody(body);
+      const simple = roundBytes(simplifyBody(body), l.machine.lanes);
       if (hasVectorsOfHalves(simple)) continue;
       // A schedule that asked for its turns has shared its loops; otherwise the outermost are shared.
       return { name: s.name, body: asked.size > 0 ? simple : shareLoops(simple, l.share) };
@@ -300,7 +301,7 @@ function lowerRows(
       return made.body;
     },
   });
-  return body && [{ name: ROW_BY_ROW, body: simplifyBody(body) }, ...names];
+  return body && [{ name: ROW_BY_ROW, body: roundBytes(simplifyBody(body), context.lanes) }, ...names];
 }
 
 function loads(scheduled: readonly Scheduled[], buffer: Buffer): boolean {

@@ -77,6 +77,7 @@ const table: ExprTable<EvalBig, [Scope]> = {
     return () => a().map(BigInt).reduce(f);
   },
   saturatingCast: none,
+  roundedBytes: none,
 };
 
 export function big(e: Expr, s: Scope): EvalBig {

@@ -78,6 +78,16 @@ const table: ExprTable<EvalLanes, [Scope]> = {
       return acc().map((sum, i) => (Number(sum) + product(2 * i) + product(2 * i + 1)) | 0);
     };
   },
+  roundedBytes: (e, s) => {
+    const [zero, ...parts] = [e.zero, ...e.parts].map((x) => lanes(x, s));
+    const round = unaryOf("roundEven", "float32");
+    // A NaN is greater than nothing.
+    const byte = (v: number): number => (v > 0 ? Math.min(v, 255) : 0);
+    return () => {
+      const moved = zero?.() ?? [];
+      return parts.flatMap((part) => part().map((x, i) => byte(Number(round(x)) + Number(moved[i]))));
+    };
+  },
   broadcast: (e, s) => {
     const a = scalar(e.a, s);
     return () => new Array<Scalar>(e.type.lanes).fill(a());

@@ -150,6 +150,7 @@ const table: ExprTable<EvalNumber, [Scope]> = {
     const a = s.make.lanes(e.a, s);
     return () => a().map(Number).reduce(f);
   },
+  roundedBytes: notScalar,
   saturatingCast: (e, s) => {
     const f = saturate(e.type.dtype as DType);
     if (isWide(e.a.type.dtype)) {

@@ -166,6 +166,7 @@ const table: ExprTable<string, [Names]> = {
   broadcast: never,
   shuffle: never,
   reduceLanes: never,
+  roundedBytes: never,
   saturatingCast: (e, n) => n.call(`saturate ${e.type.dtype}`, () => saturate(e.type.dtype as DType), text(e.a, n)),
 };
 

@@ -3,7 +3,18 @@ import type { BinaryOp, Expr, ExprKind, ScalarType, UnaryOp } from "../types.ts"
 
 /** An operation that a target may have or lack. */
 export type Feature =
-  UnaryOp | BinaryOp | "cast" | "compare" | "select" | "fma" | "dot4" | "dot2" | "shuffle" | "reduceLanes" | "saturatingCast";
+  | UnaryOp
+  | BinaryOp
+  | "cast"
+  | "compare"
+  | "select"
+  | "fma"
+  | "dot4"
+  | "dot2"
+  | "shuffle"
+  | "reduceLanes"
+  | "saturatingCast"
+  | "roundedBytes";
 
 /** The dtypes (of the result; of the operands for compare and reduceLanes; of either side for cast) for which it is native. */
 export type Native = "all" | "none" | readonly ScalarType[];
@@ -43,6 +54,7 @@ const KINDS: Partial<Record<ExprKind, Feature>> = {
   shuffle: "shuffle",
   reduceLanes: "reduceLanes",
   saturatingCast: "saturatingCast",
+  roundedBytes: "roundedBytes",
 };
 
 function dtypesOf(e: Expr): readonly ScalarType[] {

@@ -28,7 +28,7 @@ import { legalize } from "./index.ts";
 const FEATURES: readonly Feature[] = [
   ...(["neg", "abs", "not", "floor", "ceil", "roundEven", "trunc", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos"] as const),
   ...(["add", "sub", "mul", "div", "mod", "min", "max", "pow", "and", "or", "xor", "shl", "shr", "mulhi"] as const),
-  ...(["cast", "compare", "select", "fma", "dot4", "dot2", "shuffle", "reduceLanes", "saturatingCast"] as const),
+  ...(["cast", "compare", "select", "fma", "dot4", "dot2", "shuffle", "reduceLanes", "saturatingCast", "roundedBytes"] as const),
 ];
 
 function capabilities(lacking: Partial<Record<Feature, Support>>, registerBytes?: number): Capabilities {

@@ -44,11 +44,19 @@ function staged({ l, g, match }: Row, bytes: Expr): Expr {
 /** What stands where the input has nothing: the number zero. */
 const nothing = ({ l, g, match }: Row): Expr => (g.group === 2 ? constant(0, "int16") : load(l.place(match.xZero).buffer, int(0)));
 
-/** Statements that write `count` elements of padding. */
+/** Statements that write `count` elements of padding, whole vectors first. */
 function padding(row: Row, at: Expr, count: number, name: string): readonly Stmt[] {
-  if (count <= 0) return [];
-  const i = indexVar(`${row.prefix}${name}`);
-  return [forLoop(i, count, [store(row.target, add(at, i), nothing(row))])];
+  const { lanes } = row.g;
+  const whole = count - (count % lanes);
+  return [
+    [0, whole, lanes],
+    [whole, count, 1],
+  ].flatMap(([from = 0, to = 0, width = 1]) => {
+    const i = indexVar(`${row.prefix}${name}${width}`);
+    return to <= from
+      ? []
+      : [forLoop(i, to, [store(row.target, add(at, i), broadcast(nothing(row), width))], { from: int(from), step: width })];
+  });
 }
 
 /** Copies `count` consecutive bytes, whole vectors first. */

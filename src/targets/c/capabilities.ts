@@ -41,5 +41,6 @@ export const C_CAPABILITIES: Capabilities = {
     shuffle: EVERYWHERE,
     reduceLanes: EVERYWHERE,
     saturatingCast: EVERYWHERE,
+    roundedBytes: EVERYWHERE,
   },
 };

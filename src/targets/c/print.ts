@@ -8,6 +8,7 @@ import { loadHalves, storeHalf } from "./halves.ts";
 import * as intrinsics from "./intrinsics.ts";
 import type { Intrinsic } from "./intrinsics.ts";
 import { literal } from "./literals.ts";
+import { roundedBytesIntrinsic } from "./rounded-bytes.ts";
 import { isHalf, memoryType, scalarType, typeName, vectorTypedefs } from "./types.ts";
 
 const OPERATORS: Readonly<Record<string, string>> = { add: "+", sub: "-", mul: "*", and: "&", or: "|", xor: "^", shl: "<<", shr: ">>" };
@@ -102,6 +103,11 @@ const exprTable: ExprTable<string, [Prelude]> = {
     return p.call(intrinsics.shuffleIntrinsic(e.a.type, e.type, e.indices, zero), expr(e.a, p), expr(e.b, p));
   },
   reduceLanes: (e, p) => p.call(intrinsics.reduceIntrinsic(e.op, e.a.type), expr(e.a, p)),
+  roundedBytes: (e, p) =>
+    p.call(
+      roundedBytesIntrinsic({ dtype: "float32", lanes: e.zero.type.lanes }, e.parts.length),
+      ...[...e.parts, e.zero].map((x) => expr(x, p)),
+    ),
   saturatingCast: (e, p) => p.call(intrinsics.saturateIntrinsic(e.a.type, e.type), expr(e.a, p)),
 };
 

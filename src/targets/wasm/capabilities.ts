@@ -53,6 +53,7 @@ export const WASM_CAPABILITIES: Capabilities = {
     shuffle: both(EVERY),
     reduceLanes: both(EVERY),
     saturatingCast: split([], ["int32", "uint8"]),
+    roundedBytes: EVERYWHERE,
   },
 };
 

@@ -25,6 +25,7 @@ import { maskOfBytes, shuffleLanes, toBytes, widthOf, widenMask, narrowMask } fr
 import { compareName, lazySelect, scalarBinary, scalarUnary } from "./arithmetic.ts";
 import { literalBytes } from "./literal.ts";
 import { loadSplat, loadWidened } from "./loads.ts";
+import { emitRoundedBytes } from "./rounded-bytes.ts";
 
 /** The name of the vector shape that holds a dtype. */
 export function shapeOf(dtype: ScalarType): string {
@@ -388,6 +389,7 @@ export const lanesTable: ExprTable<void, [Emitter]> = {
   },
   shuffle: (e, m) => emitShuffle(m, e),
   reduceLanes: () => invariant(false, "reduceLanes gives a scalar"),
+  roundedBytes: (e, m) => emitRoundedBytes(m, e),
   saturatingCast: (e, m) => {
     m.value(e.a);
     if (e.a.type.dtype === "int32" && e.type.dtype === "uint8") narrowToBytes(m);

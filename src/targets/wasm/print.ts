@@ -13,7 +13,6 @@ import { emit } from "./expr.ts";
 import { hoistAddresses } from "./hoist.ts";
 import { storeLanes } from "./lanes.ts";
 import { encodeModule, moduleText, type MemoryLimits, type WasmFunction, type WasmModule } from "./module.ts";
-import { roundBytes } from "./rounded-bytes.ts";
 import { shareLoads } from "./share-loads.ts";
 import { hoistUniform } from "./uniform.ts";
 import { unrollLoops } from "./unroll.ts";
@@ -142,7 +141,7 @@ export interface PrintedKernel {
 
 /** Legalises a kernel for the capabilities and prints it. */
 export function printKernel(f: Func, capabilities: Capabilities = WASM_CAPABILITIES): PrintedKernel {
-  const { func: hoisted, indices } = hoistAddresses(hoistUniform(legalize(roundBytes(unrollLoops(f)), capabilities)));
+  const { func: hoisted, indices } = hoistAddresses(hoistUniform(legalize(unrollLoops(f), capabilities)));
   const legal = shareLoads(hoisted);
   const shared = legal.share ? [legal.share.part, legal.share.parts] : [];
   const m = new Emitter(legal.params, indices, emit, shared);

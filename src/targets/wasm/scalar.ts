@@ -107,6 +107,7 @@ export const scalarTable: ExprTable<void, [Emitter]> = {
   shuffle: (e, m) => emitShuffle(m, e),
   reduceLanes: (e, m) => reduce(m, e),
   saturatingCast: () => invariant(false, "saturatingCast is legalised"),
+  roundedBytes: () => invariant(false, "roundedBytes gives a vector"),
 };
 
 function reinterpret(m: Emitter, from: ScalarType, to: ScalarType): void {

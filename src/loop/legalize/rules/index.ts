@@ -1,10 +1,10 @@
 /** Every rule by the operation it removes. */
 import { add, compare, mul, select } from "../../expr.ts";
-import type { Expr } from "../../types.ts";
+import type { Binary, Expr } from "../../types.ts";
 import type { Once, Rule, UnaryRules } from "../rule.ts";
 import { erfRule } from "./erf.ts";
 import { expRule } from "./exp.ts";
-import { dot2Rule, dot4Rule, mulhiRule, saturateRule } from "./integer.ts";
+import { dot2Rule, dot4Rule, mulhiRule, roundedBytesRule, saturateRule } from "./integer.ts";
 import { logRule } from "./log.ts";
 import { powRule } from "./pow.ts";
 import { absRule, ceilRule, floorRule, roundEvenRule, truncRule } from "./round.ts";
@@ -37,10 +37,14 @@ export const rewrite: Rule = (e, once) => {
   if (e.kind === "dot4") return dot4Rule(e, once);
   if (e.kind === "dot2") return dot2Rule(e, once);
   if (e.kind === "saturatingCast") return saturateRule(e, once);
-  if (e.kind !== "binary") return undefined;
+  if (e.kind === "roundedBytes") return roundedBytesRule(e);
+  return e.kind === "binary" ? binaryRule(e, once) : undefined;
+};
+
+function binaryRule(e: Binary, once: Once): Expr | undefined {
   if (e.op === "pow") return powRule(e.a, e.b, once);
   if (e.op === "mulhi") return mulhiRule(e.a, e.b, once);
   if (e.op === "min") return smaller("lt", e.a, e.b, once);
   if (e.op === "max") return smaller("gt", e.a, e.b, once);
   return undefined;
-};
+}

@@ -1,10 +1,11 @@
 /** Integer operations by wider ones. */
 import { DTYPES, isFloat, type DType } from "../../../tensor/dtype.ts";
-import { add, binary, cast, compare, constant, mul, select, shuffle } from "../../expr.ts";
+import { add, binary, cast, compare, constant, mul, select, shuffle, unary } from "../../expr.ts";
 import { integerRange } from "../../interpret/scalar.ts";
-import type { Dot2, Dot4, Expr, SaturatingCast } from "../../types.ts";
+import type { Dot2, Dot4, Expr, RoundedBytes, SaturatingCast } from "../../types.ts";
 import type { Once } from "../rule.ts";
 import { clamp, like } from "./like.ts";
+import { join } from "./scalarise.ts";
 
 /** The products of each sum, widened to int32; exact. */
 function dotRule(acc: Expr, a: Expr, b: Expr, terms: readonly number[]): Expr {
@@ -22,6 +23,15 @@ function dotRule(acc: Expr, a: Expr, b: Expr, terms: readonly number[]): Expr {
 
 export const dot4Rule = (e: Dot4, once: Once): Expr => dotRule(e.acc, once(e.u), once(e.s), [0, 1, 2, 3]);
 export const dot2Rule = (e: Dot2, once: Once): Expr => dotRule(e.acc, once(e.a), once(e.b), [0, 1]);
+
+/** Part by part as it is defined, and joined. */
+export function roundedBytesRule({ parts, zero }: RoundedBytes): Expr | undefined {
+  const bytes = parts.map((x) => {
+    const sum = add(unary("roundEven", x), cast(zero, "float32"));
+    return cast(cast(binary("min", binary("max", like(sum, 0), sum), like(sum, 255)), "int32"), "uint8");
+  });
+  return join(bytes);
+}
 
 /** The upper half of a product through the dtype of twice the width; 64-bit ones through their four half products. */
 export function mulhiRule(a: Expr, b: Expr, once: Once): Expr | undefined {
