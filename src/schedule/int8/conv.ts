@@ -4,25 +4,23 @@
  * channels. vpdpbusd adds four products exactly; elsewhere bytes are widened to int16 for vpmaddwd, i32x4.dot_i16x8_s or smull, none
  * of which can saturate as vpmaddubsw does.
  */
-import { add, broadcast, cast, constant, dot2, dot4, indexVar, int, load, mul, sub, typeOf, variable } from "../../loop/expr.ts";
+import { add, cast, constant, dot2, dot4, indexVar, int, load, mul, sub, typeOf, variable } from "../../loop/expr.ts";
 import { alloc, forLoop, letMutable, letVar, setVar, store } from "../../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
-import { channelRead } from "../epilogue.ts";
+import { finishVector } from "../conv-tile.ts";
 import type { Lowering, Schedule } from "../lowering.ts";
 import { tileColumns } from "../tiles.ts";
 import { int8Geometry, int8Tile, type Int8Geometry } from "./geometry.ts";
 import { matchInt8Conv, type Int8Match } from "./match.ts";
-import { packInt8, weightSums } from "./pack.ts";
+import { packInt8 } from "./pack.ts";
+import { startSums, type Started } from "./start.ts";
 import { broadcastGroup, stagedRowLength, stagedType, stageRow, type Source } from "./stage.ts";
 
-interface Kernel {
-  readonly l: Lowering;
+interface Kernel extends Started {
   readonly g: Int8Geometry;
   readonly match: Int8Match;
   readonly weights: Buffer;
-  /** What every sum starts with, one element a channel: takes the zero point of bytes that were multiplied as they are. */
-  readonly start: Buffer | undefined;
 }
 
 interface Tile {
@@ -72,18 +70,14 @@ function step(
 
 /** Requantises the tile and stores it. */
 function finishTile({ l, g }: Kernel, t: Tile, at: (b: number, p: number) => Expr): readonly Stmt[] {
-  const { nest } = l;
-  const target = l.place(nest.result);
-  const p = nest.result.dims.map((_, i) => indexVar(`${t.prefix}p${i}`));
+  const target = l.place(l.nest.result);
   return range(t.blocks).flatMap((b) =>
     range(t.pixels).map((i) => {
       const block = add(t.block, int(b));
       const plane = add(mul(t.n, int(Math.ceil(g.channels / g.lanes))), block);
       const offset = mul(add(mul(plane, int(g.rows * g.columns)), add(add(mul(t.oh, int(g.columns)), t.ow), int(i))), int(g.lanes));
-      const read = channelRead(l, { dims: nest.result.dims, p, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes });
-      const acc = at(b, i);
-      const value = nest.reduction?.finish ? nest.reduction.finish(acc, { p, r: [], read }) : acc;
-      return store(target.buffer, offset, broadcast(value, g.lanes));
+      const place = { prefix: t.prefix, channel: mul(block, int(g.lanes)), offset, lanes: g.lanes };
+      return store(target.buffer, offset, finishVector(l, place, at(b, i)));
     }),
   );
 }
@@ -187,14 +181,6 @@ function loops(k: Kernel): readonly Stmt[] {
   return [forLoop(n, g.batch, [alloc(buffer, [forLoop(oh, mine.to, [rows, ...tiles], { from: mine.from })])])];
 }
 
-/** −zero · Σ w for each channel of whole blocks. */
-export function startOf(l: Lowering, g: Int8Geometry, match: Int8Match): Buffer {
-  const zero = Number(must(l.constantOf(match.xZero), "a constant zero point").data[0] ?? 0);
-  const data = new Int32Array(Math.ceil(g.channels / g.lanes) * g.lanes);
-  weightSums(must(l.constantOf(match.conv.w), "constant weights")).forEach((sum, i) => (data[i] = -zero * sum));
-  return l.pack("start", { type: "int32", dims: [data.length], data });
-}
-
 /** Whether the result lies in blocks of one vector. */
 export function writesBlocks({ nest, place, machine }: Lowering): boolean {
   const { layout } = place(nest.result);
@@ -216,6 +202,6 @@ export const int8Conv: Schedule = {
     const fits = layout.kind === "blocked" ? layout.block === l.machine.lanes : g.inputChannels <= FEW_CHANNELS;
     if (!fits || g.inner % g.group !== 0) return undefined;
     const weights = l.pack("weights", packInt8(w, g.lanes, g.inner, g.group));
-    return loops({ l, g, match, weights, start: g.group === 2 ? undefined : startOf(l, g, match) });
+    return loops({ ...startSums(l, g, match, g.group === 4), g, match, weights });
   },
 };

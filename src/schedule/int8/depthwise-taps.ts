@@ -42,6 +42,12 @@ export function depthwiseTaps(machine: Machine, match: Int8Match): DepthwiseTaps
   return { group, spacing, vectors: found.map((v, place) => ({ ...v, place })), reach: group };
 }
 
+/** The column of the kernel whose weight stands at `i` of a vector's dot product; undefined for none. */
+export function weightColumn({ column, phase }: TapVector, i: number, dilation: number, columns: number): number | undefined {
+  const kw = (column + i - phase) / dilation;
+  return Number.isInteger(kw) && kw >= 0 && kw < columns ? kw : undefined;
+}
+
 /** [C, 1, KH, KW] to [C/block][KH][vectors][block][group], zero where a vector has no weight and where channels are missing. */
 export function packDepthwise(w: Tensor, block: number, { group, vectors }: DepthwiseTaps, dilation: number): Tensor {
   const [channels = 1, , rows = 1, columns = 1] = w.dims;
@@ -52,11 +58,11 @@ export function packDepthwise(w: Tensor, block: number, { group, vectors }: Dept
   for (let c = 0; c < channels; c++) {
     for (let kh = 0; kh < rows; kh++) {
       const row = (Math.floor(c / block) * rows + kh) * vectors.length;
-      for (const { place, phase, column } of vectors) {
-        const at = ((row + place) * block + (c % block)) * group;
+      for (const v of vectors) {
+        const at = ((row + v.place) * block + (c % block)) * group;
         for (let i = 0; i < group; i++) {
-          const kw = (column + i - phase) / dilation;
-          if (Number.isInteger(kw) && kw >= 0 && kw < columns) data[at + i] = must(source[(c * rows + kh) * columns + kw], "a weight");
+          const kw = weightColumn(v, i, dilation, columns);
+          if (kw !== undefined) data[at + i] = must(source[(c * rows + kh) * columns + kw], "a weight");
         }
       }
     }

@@ -27,23 +27,22 @@ import { forLoop, letMutable, letVar, setVar, store } from "../../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
 import { finishVector } from "../conv-tile.ts";
-import type { Lowering, Schedule } from "../lowering.ts";
+import type { Schedule } from "../lowering.ts";
 import { tileColumns } from "../tiles.ts";
-import { startOf, writesBlocks } from "./conv.ts";
-import { depthwiseTaps, packDepthwise, type DepthwiseTaps } from "./depthwise-taps.ts";
+import { writesBlocks } from "./conv.ts";
+import { depthwiseTaps, type DepthwiseTaps } from "./depthwise-taps.ts";
+import { depthwiseWeights, type DepthwiseWeights } from "./depthwise-weights.ts";
 import { depthwiseGeometry, type Int8Geometry } from "./geometry.ts";
 import { matchInt8Conv, type Int8Match } from "./match.ts";
 import { stageRow } from "./stage.ts";
+import { startSums, type Started } from "./start.ts";
 
-interface Kernel {
-  readonly l: Lowering;
+interface Kernel extends Started {
   /** Of one block of channels. */
   readonly g: Int8Geometry;
   readonly match: Int8Match;
   readonly taps: DepthwiseTaps;
-  readonly weights: Buffer;
-  /** What every sum starts with, one element a channel: takes the zero point of bytes that were multiplied as they are. */
-  readonly start: Buffer;
+  readonly weights: DepthwiseWeights;
   /** Rows of the input that lie staged. */
   readonly staged: Buffer;
 }
@@ -92,10 +91,12 @@ function rowOf(k: Kernel, t: Tile, at: (p: number) => Var, kh: Expr): readonly S
   const stride = g.m.strides[1];
   const perVector = lanes * taps.group;
   const used = taps.vectors.filter((v) => v.phase === 0 || t.pixels > 1);
-  const type = typeOf(weights.dtype, perVector);
+  const type = typeOf(weights.buffer.dtype, perVector);
   const named = used.map((v) => variable(`${t.prefix}w${v.place}`, type));
-  const row = mul(add(mul(t.block, int(g.kernelRows)), kh), int(taps.vectors.length));
-  const lets = used.map((v, i) => letVar(must(named[i], "a name"), load(weights, mul(add(row, int(v.place)), int(perVector)), perVector)));
+  const row = weights.row(t.block, kh);
+  const lets = used.map((v, i) =>
+    letVar(must(named[i], "a name"), load(weights.buffer, mul(add(row, int(v.place)), int(perVector)), perVector)),
+  );
   const ih = add(mul(sub(t.oh, t.top), int(g.m.strides[0])), mul(kh, int(g.m.dilations[0])));
   const base = add(mul(ih, int(g.stagedColumns * lanes)), mul(t.ow, int(stride * lanes)));
   // By the column at which a vector begins: which sums it is added to, and with which weights.
@@ -127,7 +128,7 @@ function tile(k: Kernel, t: Tile): readonly Stmt[] {
   const target = l.place(l.nest.result);
   const pixel = add(mul(add(mul(t.plane, int(g.rows)), t.oh), int(g.columns)), t.ow);
   return [
-    ...vars.map((v) => letMutable(v, load(start, channel, g.lanes))),
+    ...vars.map((v) => letMutable(v, start ? load(start, channel, g.lanes) : constant(0, "int32", g.lanes))),
     forLoop(kh, g.kernelRows, rowOf(k, t, at, kh)),
     ...vars.map((v, p) => {
       const offset = mul(add(pixel, int(p)), int(g.lanes));
@@ -166,7 +167,7 @@ function stripRows(g: Int8Geometry): number {
 const pixelsOf = (machine: Machine): number => (machine.registers > 16 ? 12 : 8);
 
 function loops(k: Kernel, strip: number): readonly Stmt[] {
-  const { l, g, match, staged } = k;
+  const { l, g, match, weights, staged } = k;
   const blocks = Math.ceil(g.channels / g.lanes);
   const strips = Math.ceil(g.rows / strip);
   const [stride, dilation] = [g.m.strides[0], g.m.dilations[0]];
@@ -195,7 +196,7 @@ function loops(k: Kernel, strip: number): readonly Stmt[] {
         letVar(top, mul(sub(turn, mul(plane, int(strips))), int(strip))),
         letVar(bottom, min(int(g.rows), add(top, int(strip)))),
         forLoop(row, last, stage),
-        forLoop(oh, bottom, rowTiles(k, { plane, block, oh, top }, pixelsOf(l.machine)), { from: top }),
+        ...weights.forBlock(block, [forLoop(oh, bottom, rowTiles(k, { plane, block, oh, top }, pixelsOf(l.machine)), { from: top })]),
       ],
       { from: mine.from },
     ),
@@ -217,8 +218,8 @@ export const int8Depthwise: Schedule = {
     const rows = (strip - 1) * g.m.strides[0] + (g.kernelRows - 1) * g.m.dilations[0] + 1;
     // The last vector of a row may reach over columns without weights.
     const length = (rows * g.stagedColumns + taps.reach) * g.lanes;
-    const weights = l.pack("weights", packDepthwise(w, g.lanes, taps, match.conv.dilations[1]));
+    const weights = depthwiseWeights(l, g, w, taps);
     const staged = l.scratch("staged", length, "uint8");
-    return loops({ l, g, match, taps, weights, start: startOf(l, g, match), staged }, strip);
+    return loops({ ...startSums(l, g, match, true), g, match, taps, weights, staged }, strip);
   },
 };
