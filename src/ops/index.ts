@@ -17,6 +17,7 @@ import * as fixedPoint from "./fixed-point.ts";
 import * as fixedPointSoftmax from "./fixed-point-softmax.ts";
 import * as gemm from "./gemm.ts";
 import * as histogram from "./histogram.ts";
+import * as linearAttention from "./linear-attention.ts";
 import * as narrow from "./narrow.ts";
 import * as normalize from "./normalize.ts";
 import * as integer from "./integer.ts";
@@ -57,6 +58,7 @@ const families: readonly object[] = [
   integer,
   fixedPoint,
   fixedPointSoftmax,
+  linearAttention,
   sample,
   narrow,
   scatter,

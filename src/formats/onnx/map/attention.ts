@@ -2,13 +2,13 @@ import type { Value } from "../../../ir/graph.ts";
 import type { Mapper, NodeView } from "./node.ts";
 
 /** What attention works on: queries [B,H,Q,D], keys [B,G,K,D], values [B,G,K,E], the cache in front of the keys included. */
-interface Heads {
+export interface Heads {
   readonly query: Value;
   readonly key: Value;
   readonly value: Value;
 }
 
-const dimOf = (n: NodeView, x: Value, axis: number, what: string): number => {
+export const dimOf = (n: NodeView, x: Value, axis: number, what: string): number => {
   const size = x.shape[axis];
   if (typeof size === "number") return size;
   throw n.unsupported(`an unknown ${what}`, "Give the input shapes with --shape.");
@@ -99,13 +99,13 @@ function biasOf(n: NodeView, heads: Heads): Value | undefined {
 }
 
 /** Several queries' heads share one head of keys: [B,H,Q,D] as [B,G,H/G,Q,D], and [B,G,K,D] as [B,G,1,K,D]. */
-interface Grouping {
+export interface Grouping {
   readonly split: (x: Value) => Value;
   readonly shared: (x: Value) => Value;
   readonly join: (x: Value) => Value;
 }
 
-function groupingOf(n: NodeView, { query, key }: Heads): Grouping {
+export function groupingOf(n: NodeView, { query, key }: Heads): Grouping {
   const [heads, groups] = [dimOf(n, query, 1, "number of heads"), dimOf(n, key, 1, "number of heads")];
   const same = (x: Value): Value => x;
   if (heads === groups) return { split: same, shared: same, join: same };

@@ -4,6 +4,7 @@ import { CONTROL } from "./control.ts";
 import { ELEMENTS } from "./elements.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import type { FlowMapper } from "./flow.ts";
+import { LINEAR_ATTENTION } from "./linear-attention.ts";
 import { LOSSES } from "./loss.ts";
 import { LINEAR } from "./norm.ts";
 import type { Mapper } from "./node.ts";
@@ -33,6 +34,7 @@ const MAPPERS: ReadonlyMap<string, Mapper> = new Map(
     ...LOSSES,
     ...SAMPLES,
     ...ATTENTION,
+    ...LINEAR_ATTENTION,
     ...CASTS,
     ...RECURRENT,
     ...SIGNALS,
