@@ -33,6 +33,7 @@ import * as select from "./select.ts";
 import * as shape from "./shape.ts";
 import * as sized from "./sized.ts";
 import * as topK from "./top-k.ts";
+import * as trees from "./trees.ts";
 import * as trig from "./trig.ts";
 import * as unary from "./unary.ts";
 
@@ -59,6 +60,7 @@ const families: readonly object[] = [
   fixedPoint,
   fixedPointSoftmax,
   linearAttention,
+  trees,
   sample,
   narrow,
   scatter,

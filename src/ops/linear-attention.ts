@@ -28,22 +28,36 @@ interface Sizes {
   readonly value: number;
 }
 
-function sizesOf({ q, k, v, state, decay, beta }: Inputs<Known>, { heads, groups }: Heads): Sizes {
-  const all = [q, k, v, state, decay, beta];
-  const wrong = (what: string): Error => misfit("linearAttention", what, all);
-  if ([q, k, v, decay, beta].some((x) => x && x.shape.length !== 3)) throw wrong("all but the state have three axes");
-  if (!(groups >= 1) || heads % groups !== 0) throw wrong(`${heads} heads of queries for ${groups} of keys`);
-  const width = (x: Known): number => {
-    const last = x.shape[2];
-    if (typeof last !== "number" || last === 0) throw wrong("the rows' sizes are not known");
-    return last;
-  };
+const REASONS = {
+  rank: "all but the state have three axes",
+  heads: "the queries' heads are no multiple of the keys'",
+  rows: "the rows do not fit the heads, or their sizes are not known",
+  decay: "the decay is of each head, or of each row's elements",
+  beta: "the rate is one, or one of each head",
+  steps: "there is not one row for each step",
+  state: "the state does not fit",
+} as const;
+
+const width = (x: Known): number => Number(x.shape[2] ?? 0);
+
+/** Throws `graph.shape`. */
+function sizesOf(inputs: Inputs<Known>, { heads, groups }: Heads): Sizes {
+  const { q, k, v, state, decay, beta } = inputs;
   const [key, value] = [width(k) / groups, width(v) / groups];
-  if (!Number.isInteger(key) || !Number.isInteger(value) || width(q) !== heads * key) throw wrong("the rows do not fit the heads");
-  if (decay && ![groups, groups * key].includes(width(decay))) throw wrong("the decay is of each head, or of each row's elements");
-  if (beta && ![groups, 1].includes(width(beta))) throw wrong("the rate is one, or one of each head");
-  if (!alike(q.shape.slice(0, 2), [k, v, decay, beta])) throw wrong("there is not one row for each step");
-  if (state && !fitted(state.shape, [q.shape[0] ?? 1, groups, key, value])) throw wrong("the state does not fit");
+  const check = (holds: boolean, reason: keyof typeof REASONS): void => {
+    if (!holds) throw misfit("linearAttention", REASONS[reason], [q, k, v, state, decay, beta]);
+  };
+  const batch = q.shape[0] ?? 1;
+  check(
+    [q, k, v, decay, beta].every((x) => x === undefined || x.shape.length === 3),
+    "rank",
+  );
+  check(groups >= 1 && heads % groups === 0, "heads");
+  check(key >= 1 && value >= 1 && Number.isInteger(key) && Number.isInteger(value) && width(q) === heads * key, "rows");
+  check(decay === undefined || [groups, groups * key].includes(width(decay)), "decay");
+  check(beta === undefined || [groups, 1].includes(width(beta)), "beta");
+  check(alike(q.shape.slice(0, 2), [k, v, decay, beta]), "steps");
+  check(state === undefined || fitted(state.shape, [batch, groups, key, value]), "state");
   return { key, value };
 }
 

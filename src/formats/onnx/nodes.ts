@@ -10,6 +10,7 @@ import type { HostBuilder } from "./host.ts";
 import { findFlowMapper, findMapper, findTextMapper } from "./map/index.ts";
 import { flexAttention } from "./map/flex-attention.ts";
 import { findMicrosoftMapper } from "./map/microsoft.ts";
+import { findMlMapper } from "./map/ml.ts";
 import { gradient } from "./map/gradient.ts";
 import type { Flow, FlowMapper, MadeRegion, RegionMaker } from "./map/flow.ts";
 import { NodeView, nodeName, type Mapper } from "./map/node.ts";
@@ -280,10 +281,10 @@ interface Mappers {
   readonly mapper?: Mapper | undefined;
 }
 
-/** What is read of each domain: ONNX's own, strings of ONNX-ML, scaled integers of ONNX Runtime, Gradient, previews. */
+/** What is read of each domain: ONNX's own, what hone has of ONNX-ML, scaled integers of ONNX Runtime, Gradient, previews. */
 const DOMAINS = new Map<string, (opType: string) => Mappers>([
   ["", (op) => ({ textMapper: findTextMapper(op), flowMapper: findFlowMapper(op), mapper: findMapper(op) })],
-  ["ai.onnx.ml", (op) => ({ textMapper: findTextMapper(op) })],
+  ["ai.onnx.ml", (op) => ({ textMapper: findTextMapper(op), mapper: findMlMapper(op) })],
   ["ai.onnx.preview", (op) => ({ flowMapper: op === "FlexAttention" ? flexAttention : undefined })],
   ["ai.onnx.preview.training", (op) => ({ flowMapper: op === "Gradient" ? gradient : undefined })],
   ["com.microsoft", (op) => ({ mapper: findMicrosoftMapper(op) })],
