@@ -28,6 +28,9 @@ function scoresShape(q: Known, k: Known, v: Known, mask: Known | undefined): Sha
   return shape;
 }
 
+/** Below every score that is a number: e to the power of -∞ less this is 0. */
+const LOWEST = -3e38;
+
 /** The index into an operand whose last two axes are given; the batch axes broadcast. */
 const indexOf = (x: Operand, p: readonly Expr[], row: Expr, column: Expr): readonly Expr[] => [
   ...broadcastIndex({ ...x, dims: x.dims.slice(0, -2) }, p.slice(0, -2)),
@@ -37,15 +40,16 @@ const indexOf = (x: Operand, p: readonly Expr[], row: Expr, column: Expr): reado
 
 /**
  * softmax(q·kᵀ·scale + mask)·v with q [batch…, queries, size], k [batch…, keys, size], v [batch…, keys, values]; the mask is broadcast
- * to [batch…, queries, keys]. The sums of e^score divide the result rather than every share.
+ * to [batch…, queries, keys]. The sums of e^score divide the result rather than every share. With `emptyRows` queries that may look at
+ * nothing, as all their scores are -∞, give zeros rather than no numbers.
  */
 export const attention: Op = defineOp({
   name: "attention",
   inputs: { q: "float", k: "float", v: "float", mask: "float?" },
-  attrs: { scale: 1 },
+  attrs: { scale: 1, emptyRows: false },
   traits: { alike: ["q", "k", "v", "mask"] },
   infer: ({ q, k, v, mask }) => [{ dtype: q.dtype, shape: [...scoresShape(q, k, v, mask).slice(0, -1), v.shape.at(-1) ?? 1] }],
-  compute: ({ out, temp }, { q, k, v, mask }, { scale }) => {
+  compute: ({ out, temp }, { q, k, v, mask }, { scale, emptyRows }) => {
     const { dtype } = q;
     const [size = 1, keys = 1] = [q.dims.at(-1), k.dims.at(-2)];
     const rows = out.dims.slice(0, -1);
@@ -61,6 +65,9 @@ export const attention: Op = defineOp({
         combine,
         init: neutral(combine, dtype),
       });
+    // The sum is at least 1 where the row has a largest score.
+    const peak = (x: Expr): Expr => (emptyRows ? a.max(x, LOWEST) : x);
+    const total = (x: Expr): Expr => (emptyRows ? a.max(x, 1) : x);
     return [
       gather(turned, ({ p, read }) => read(k, indexOf(k, p, column(p), row(p)))),
       reduction(
@@ -78,7 +85,7 @@ export const attention: Op = defineOp({
         },
       ),
       along(top, "max"),
-      { kind: "map", result: shares, body: ({ p, read }) => a.exp(a.sub(read(shares, p), read(top, ofRow(p)))) },
+      { kind: "map", result: shares, body: ({ p, read }) => a.exp(a.sub(read(shares, p), peak(read(top, ofRow(p))))) },
       along(sum, "add"),
       reduction(
         "contraction",
@@ -88,7 +95,7 @@ export const attention: Op = defineOp({
           extents: [keys],
           combine: "add",
           init: constant(0, dtype),
-          finish: (acc, { p, read }) => a.div(acc, read(sum, ofRow(p))),
+          finish: (acc, { p, read }) => a.div(acc, total(read(sum, ofRow(p)))),
         },
       ),
     ];

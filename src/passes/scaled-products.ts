@@ -3,6 +3,8 @@ import { input, output, type Node, type Value } from "../ir/graph.ts";
 import type { Patch } from "../ir/patch.ts";
 import type { RewriteContext, Rule } from "../ir/rewrite.ts";
 import { dimEquals } from "../tensor/dim.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { uniform } from "./constants.ts";
 import { eitherWay, madeFor, scaledBy } from "./factors.ts";
 import { rulePass, type Pass } from "./pass.ts";
 import { permutationOf } from "./permutation.ts";
@@ -15,9 +17,12 @@ interface Scores {
   /** What makes the right-hand side of the product. */
   readonly turned: Node;
   readonly scale: number;
-  readonly mask?: Value;
+  readonly mask?: Mask;
   readonly nodes: readonly Node[];
 }
+
+/** What is added to the scores: a value, or `below` where they are not kept. */
+type Mask = { readonly value: Value } | { readonly kept: Value; readonly where: boolean; readonly below: number };
 
 interface Scaled {
   readonly value: Value;
@@ -52,14 +57,74 @@ function scoresOf(value: Value, context: RewriteContext): Scores | undefined {
   if (sum?.op !== "add") return productOf(value, context);
   for (const [product, mask] of eitherWay(sum)) {
     const scores = productOf(product, context);
-    if (scores && sameShape(product, value)) return { ...scores, mask, nodes: [sum, ...scores.nodes] };
+    if (scores && sameShape(product, value)) return { ...scores, mask: { value: mask }, nodes: [sum, ...scores.nodes] };
   }
   return undefined;
 }
 
-const isRowSoftmax = (node: Node | undefined): node is Node => {
-  const { axis = -1 } = node?.attrs ?? {};
-  return node?.op === "softmax" && (axis === -1 || axis === (node.inputs[0]?.shape.length ?? 0) - 1);
+/** Numbers so low that a score is lost in the sum: to replace one by them, and to add them to it, are the same. */
+const LOST = -1e30;
+
+/** Scores of which some are replaced by a number so low that nothing is left of them. */
+function replacedScores(value: Value, context: RewriteContext): Scores | undefined {
+  const node = madeFor(value, context);
+  if (node?.op !== "where") return undefined;
+  const [kept, yes, no] = [input(node, 0), input(node, 1), input(node, 2)];
+  for (const [product, other, where] of [[yes, no, true] as const, [no, yes, false] as const]) {
+    const below = uniform(other);
+    if (below === undefined || below > LOST || !sameShape(product, value)) continue;
+    const scores = productOf(product, context);
+    if (scores) return { ...scores, mask: { kept, where, below }, nodes: [node, ...scores.nodes] };
+  }
+  return undefined;
+}
+
+/** The mask as a value to add. */
+function maskOf(patch: Patch, mask: Mask | undefined, name: string): Value | undefined {
+  if (!mask || "value" in mask) return mask?.value;
+  const numbers = [0, mask.below].map((x) =>
+    patch.constant(`${name}/${x === 0 ? "kept" : "below"}`, tensor("float32", [], Float32Array.of(x))),
+  );
+  return patch.op("where", [mask.kept, ...(mask.where ? numbers : numbers.reverse())], {}, { name: `${name}/mask` });
+}
+
+interface Shares {
+  readonly softmax: Node;
+  readonly nodes: readonly Node[];
+  /** What is -∞ all along a row whose shares are zeros. */
+  readonly guard?: Value;
+}
+
+const isAlongRows = ({ attrs: { axes, keepDims } }: Node, { shape }: Value): boolean =>
+  Array.isArray(axes) && axes.length === 1 && [-1, shape.length - 1].includes(Number(axes[0])) && keepDims !== false;
+
+/** What is -∞ all along a row where the condition holds: the largest of it is. */
+function guardOf(condition: Value, context: RewriteContext): Value | undefined {
+  const equal = context.producer(condition);
+  if (equal?.op !== "equal" || uniform(equal.inputs[1]) !== -Infinity) return undefined;
+  const largest = context.producer(equal.inputs[0]);
+  const mask = largest?.op === "reduceMax" ? largest.inputs[0] : undefined;
+  return largest && mask && isAlongRows(largest, mask) ? mask : undefined;
+}
+
+/** The softmax whose result is multiplied, perhaps with zeros for rows that are masked as a whole. */
+function sharesOf(value: Value | undefined, context: RewriteContext): Shares | undefined {
+  const node = madeFor(value, context);
+  if (!node || isRowSoftmax(node)) return node && { softmax: node, nodes: [node] };
+  const [condition, zero, shares] = node.op === "where" ? node.inputs : [];
+  const softmax = madeFor(shares, context);
+  if (!condition || uniform(zero) !== 0 || !softmax || !isRowSoftmax(softmax) || !sameShape(output(softmax), output(node)))
+    return undefined;
+  const nodes = [node, softmax];
+  // A mask that is known says by itself that no row is empty.
+  if (uniform(condition) === 0) return { softmax, nodes };
+  const guard = guardOf(condition, context);
+  return guard && { softmax, nodes, guard };
+}
+
+const isRowSoftmax = (node: Node): boolean => {
+  const { axis = -1 } = node.attrs;
+  return node.op === "softmax" && (axis === -1 || axis === (node.inputs[0]?.shape.length ?? 0) - 1);
 };
 
 /** The permutation with its last two axes exchanged. */
@@ -71,23 +136,31 @@ function areHeads({ q, turned }: Scores, v: Value): boolean {
   return v.dtype === "float32" && rank >= 3 && v.shape.length === rank && output(turned).shape.length === rank;
 }
 
+/** Rows are zeros when all of what is added to their scores is -∞, and nothing else is asked for. */
+const guards = ({ guard }: Shares, { mask }: Scores): boolean =>
+  guard === undefined || (mask !== undefined && "value" in mask && mask.value === guard);
+
 const product: Rule = {
   name: "scaled-dot-product",
   match: (node, context) => {
-    const softmax = node.op === "matMul" ? madeFor(node.inputs[0], context) : undefined;
-    const scores = isRowSoftmax(softmax) ? scoresOf(input(softmax, 0), context) : undefined;
-    if (!softmax || !scores || !areHeads(scores, input(node, 1))) return undefined;
+    const shares = node.op === "matMul" ? sharesOf(node.inputs[0], context) : undefined;
+    if (!shares) return undefined;
+    const given = input(shares.softmax, 0);
+    const scores = scoresOf(given, context) ?? replacedScores(given, context);
+    if (!scores || !areHeads(scores, input(node, 1)) || !guards(shares, scores)) return undefined;
     const { q, turned, scale, mask, nodes } = scores;
-    const patch = context.patch(node, softmax, ...nodes);
+    const patch = context.patch(node, ...shares.nodes, ...nodes);
     const k = patch.op("transpose", [input(turned, 0)], { perm: exchanged(permutationOf(turned)) }, { name: `${turned.name}/keys` });
-    patch.op("attention", [q, k, input(node, 1), mask], { scale }, { replaces: node.outputs });
+    const inputs = [q, k, input(node, 1), maskOf(patch, mask, node.name)];
+    const attrs = { scale, ...(shares.guard ? { emptyRows: true } : {}) };
+    patch.op("attention", inputs, attrs, { replaces: node.outputs });
     return patch;
   },
 };
 
 /** The node with other operands, and the factor in its scale. */
 function scaleInto(node: Node, factor: number, inputs: readonly (Value | undefined)[], patch: Patch): Patch {
-  patch.op("attention", inputs, { scale: Number(node.attrs["scale"] ?? 1) * factor }, { replaces: node.outputs });
+  patch.op("attention", inputs, { ...node.attrs, scale: Number(node.attrs["scale"] ?? 1) * factor }, { replaces: node.outputs });
   return patch;
 }
 

@@ -22,6 +22,7 @@ import { Scope } from "./scope.ts";
 import { STRING, stringsOf } from "./strings.ts";
 import { tensorOf } from "./tensor.ts";
 import { isTensor, tensorOnly, type Thing } from "./things.ts";
+import { unreadOperator } from "./unread.ts";
 import { isOnnxDomain, opsetOfFunction } from "./versions.ts";
 
 export interface ImportSettings {
@@ -244,7 +245,7 @@ export class GraphImporter implements Flow {
     const { textMapper, flowMapper, mapper } = mappersOf(node);
     if (textMapper && ((!mapper && !flowMapper) || makesText(node))) return (n, things) => this.#text(n, things, textMapper);
     if (flowMapper) return (n, things) => (mapper && things.every(isTensor) ? mapper(n) : this.#flow(n, things, flowMapper));
-    if (!mapper) throw unknownOperator(node);
+    if (!mapper) throw unreadOperator(node);
     return (n, things) => {
       const strings = textMapper ?? (things.some((t) => isText(t) && t.type === "string") ? movedBy(mapper) : undefined);
       if (strings && things.some(isText)) return this.#text(n, things, strings);
@@ -337,13 +338,4 @@ export function usedNames(graph: OnnxGraph, depth = 0): Set<string> {
 function trimmed(things: readonly (Thing | undefined)[]): readonly (Thing | undefined)[] {
   const last = things.findLastIndex((t) => t !== undefined);
   return things.slice(0, last + 1);
-}
-
-function unknownOperator({ opType, domain }: OnnxNode): HoneError {
-  if (!isOnnxDomain(domain)) {
-    return new HoneError("model.unsupported", `hone does not read the operator ${domain}.${opType}`, {
-      hint: "Export it as a function of ONNX's own operators, or cut the model in two there.",
-    });
-  }
-  return new HoneError("model.unsupported", `hone does not read the operator ${opType}`);
 }

@@ -59,7 +59,7 @@ const LARGEST = 1 << 24;
 const trilu: Adapter = (s) => {
   const x = s.input(0);
   const [rows = 1, columns = 1] = s.sizes(x).slice(-2);
-  const [k = 0] = s.fixed(1, "k") ?? [];
+  const [k = 0] = s.whole(1, "k") ?? [];
   if (rows * columns > LARGEST) throw s.cannot(`a matrix of ${rows} by ${columns}`);
   const upper = s.int("upper", 1) === 1;
   const kept = Uint8Array.from({ length: rows * columns }, (_, at) => {

@@ -19,7 +19,7 @@ const bigints = (values: readonly number[]): readonly bigint[] => values.map((v)
 const toAttribute =
   (i: number, name: string): Adapter =>
   (s) => {
-    const values = s.fixed(i, name);
+    const values = s.whole(i, name);
     s.keep({ inputs: s.node.input.slice(0, i), attributes: values === undefined ? {} : { [name]: bigints(values) } });
   };
 
@@ -27,7 +27,7 @@ const toAttribute =
 const PLAIN = ["ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"];
 
 const reduceToAttribute: Adapter = (s) => {
-  const axes = s.fixed(1, "axes") ?? [];
+  const axes = s.whole(1, "axes") ?? [];
   if (axes.length === 0 && s.int("noop_with_empty_axes", 0) === 1) {
     if (!PLAIN.includes(s.node.opType)) throw s.cannot("noop_with_empty_axes");
     s.emit("Identity", [s.input(0)]);
@@ -86,7 +86,7 @@ const padUp11: Adapter = (s) => {
 };
 
 const padDown11: Adapter = (s) => {
-  const pads = s.fixed(1, "pads") ?? [];
+  const pads = s.whole(1, "pads") ?? [];
   const value = s.constant(s.input(2));
   if (s.input(2) !== "" && value === undefined) throw s.cannot("a value computed while the model runs");
   if (value && value.type !== "float32" && value.data[0] !== 0) throw s.cannot(`a value of ${value.type}`);
@@ -96,13 +96,13 @@ const padDown11: Adapter = (s) => {
 
 /** Pads of some axes as pads of all. */
 const padDown18: Adapter = (s) => {
-  const axes = s.fixed(3, "axes");
+  const axes = s.whole(3, "axes");
   if (axes === undefined) {
     s.keep({ inputs: s.node.input.slice(0, 3) });
     return;
   }
   const rank = s.rank(s.input(0));
-  const given = s.fixed(1, "pads") ?? [];
+  const given = s.whole(1, "pads") ?? [];
   const pads = new Array<number>(2 * rank).fill(0);
   axes.forEach((axis, i) => {
     const at = s.axis(axis, () => rank);
@@ -124,8 +124,8 @@ const sliceUp10: Adapter = (s) => {
 };
 
 const sliceDown10: Adapter = (s) => {
-  const axes = s.fixed(3, "axes");
-  const [starts, ends, steps] = [s.fixed(1, "starts") ?? [], s.fixed(2, "ends") ?? [], s.fixed(4, "steps") ?? []];
+  const axes = s.whole(3, "axes");
+  const [starts, ends, steps] = [s.whole(1, "starts") ?? [], s.whole(2, "ends") ?? [], s.whole(4, "steps") ?? []];
   if (steps.some((step) => step !== 1)) throw s.cannot("steps other than 1");
   const bounds = (values: readonly number[]): readonly bigint[] => bigints(values.map((v) => Math.min(Math.max(v, -LAST), LAST)));
   s.keep({ inputs: [s.input(0)], attributes: { starts: bounds(starts), ends: bounds(ends), ...(axes ? { axes: bigints(axes) } : {}) } });
@@ -137,7 +137,7 @@ const LAST = 2 ** 31 - 1;
 const topKUp10: Adapter = (s) => s.keep({ inputs: [s.input(0), s.ints64([s.int("k", 1)])], attributes: { k: undefined } });
 
 const topKDown10: Adapter = (s) => {
-  const [k] = s.fixed(1, "k") ?? [];
+  const [k] = s.whole(1, "k") ?? [];
   s.keep({ inputs: [s.input(0)], attributes: { k: BigInt(k ?? 1) } });
 };
 
@@ -189,7 +189,7 @@ const dftUp20: Adapter = (s) =>
   s.keep({ inputs: [s.input(0), s.input(1), s.ints64([s.int("axis", 1)], [])], attributes: { axis: undefined } });
 
 const dftDown20: Adapter = (s) => {
-  const [axis = -2] = s.fixed(2, "axis") ?? [];
+  const [axis = -2] = s.whole(2, "axis") ?? [];
   s.keep({ inputs: [s.input(0), s.input(1)], attributes: { axis: BigInt(s.axis(axis, () => s.rank(s.input(0)))) } });
 };
 

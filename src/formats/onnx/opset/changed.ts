@@ -101,7 +101,7 @@ const shapeDown15: Adapter = (s) => {
 
 /** Zeros in the new shape meant dims of the old one. */
 const reshapeDown14: Adapter = (s) => {
-  if (s.int("allowzero", 0) === 1 && (s.fixed(1, "a shape") ?? []).includes(0)) throw s.cannot("a dim of 0 (allowzero)");
+  if (s.int("allowzero", 0) === 1 && (s.whole(1, "a shape") ?? []).includes(0)) throw s.cannot("a dim of 0 (allowzero)");
   s.keep({ attributes: { allowzero: undefined } });
 };
 

@@ -331,6 +331,12 @@ describe("what cannot be said", () => {
     ]);
   });
 
+  test("axes that are no whole numbers", () => {
+    const node = [onnxNode("ReduceSum", ["x", "axes"], ["y"])];
+    const { problems } = problemsOf(() => convert(modelOf({ opset: 13, dims: [2], node, constants: { axes: f32([1], 0.5) } }), 12));
+    expect(problems.map((p) => p.message)).toEqual(["axes that are no whole numbers: this needs operator set 13"]);
+  });
+
   test("operators that ONNX does not have, and versions that there are not", () => {
     const strange = modelOf(one("Strange", 11, [2]));
     expect(problemsOf(() => convert(strange, 13)).problems[0]?.message).toContain("no operator of ONNX");

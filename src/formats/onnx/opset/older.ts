@@ -75,7 +75,7 @@ const axesDown11: Adapter = (s) => {
 };
 
 const sliceDown11: Adapter = (s) => {
-  const axes = s.fixed(3, "axes");
+  const axes = s.whole(3, "axes");
   if (!axes?.some((a) => a < 0)) {
     s.keep();
     return;

@@ -62,7 +62,7 @@ function ofAllAxes(s: Site, axes: readonly number[]): readonly string[] {
     s.input(0),
     region ? s.floats32(region) : "",
     isGiven(s, 2) ? s.floats32(spread(s.fixed(2, "scales") ?? [], () => 1)) : "",
-    isGiven(s, 3) ? s.ints64(spread(s.fixed(3, "sizes") ?? [], size)) : "",
+    isGiven(s, 3) ? s.ints64(spread(s.whole(3, "sizes") ?? [], size)) : "",
   ];
 }
 
@@ -82,7 +82,7 @@ function scalesDown(s: Site): readonly number[] | undefined {
     const scales = s.constant(s.input(2));
     return scales && Array.from<number | bigint, number>(scales.data, Number);
   }
-  const sizes = s.fixed(3, "sizes") ?? [];
+  const sizes = s.whole(3, "sizes") ?? [];
   return s.sizes(s.input(0)).map((d, i) => scaleTo(d, sizes[i] ?? d));
 }
 

@@ -109,6 +109,13 @@ export class Site {
     return Array.from<number | bigint, number>(value.data, Number);
   }
 
+  /** The same of whole numbers. Throws for others, which a model that contradicts itself may hold. */
+  whole(i: number, what: string): readonly number[] | undefined {
+    const values = this.fixed(i, what);
+    if (values?.some((v) => !Number.isInteger(v)) === true) throw this.cannot(`${what} that are no whole numbers`);
+    return values;
+  }
+
   /** The rank of a value. Throws where it is not known. */
   rank(name: string): number {
     const dims = this.known(name).dims;
@@ -129,7 +136,7 @@ export class Site {
   /** From the front. Throws for one that no value has. */
   axis(axis: number, rank: () => number): number {
     const at = axis < 0 ? axis + rank() : axis;
-    if (at < 0 || at > MAX_AXIS) throw this.cannot(`the axis ${axis}`);
+    if (!(at >= 0 && at <= MAX_AXIS)) throw this.cannot(`the axis ${axis}`);
     return at;
   }
 
