@@ -76,7 +76,7 @@ function kernelsOf(parts: readonly TargetPart[]): readonly ManifestKernel[] {
 }
 
 /** int8 when the kernel's anchor reads a quantised value, or gives one; otherwise a half when its weights are kept in one. */
-function precisionOf({ nodes: [first], args }: Kernel): Precision {
+export function precisionOf({ nodes: [first], args }: Kernel): Precision {
   const isByte = (v: Value | undefined): boolean => v !== undefined && v.data === undefined && (v.dtype === "uint8" || v.dtype === "int8");
   if (first && [...first.inputs, ...first.outputs].some(isByte)) return "int8";
   const kept = args.map((a) => (a.kind === "constant" ? a.tensor.type : a.kind === "value" ? a.value.data?.type : undefined));

@@ -10,7 +10,7 @@ export interface CurveSeries {
   readonly value?: number;
 }
 
-const [LEGEND, ROW] = [190, 18];
+const [LEGEND, ROW, MARGIN] = [190, 18, 16];
 /** Pixels of a letter, on average. */
 const LETTER = 7;
 const MAX_NAMED = 16;
@@ -24,8 +24,8 @@ export interface CurveOptions {
   readonly xMost?: number;
   /** "steps" draws what is known between points: the value holds to the left of each. Default "line". */
   readonly shape?: "line" | "steps";
-  /** Width of the legend, for longer names; default 190. */
-  readonly legend?: number;
+  /** Width of the legend, for longer names, or "below" the frame, as wide as that; default 190. */
+  readonly legend?: number | "below";
 }
 
 /** Precision over recall (or any curves between 0 and 1) as an SVG file; the first sixteen are named, others are grey. */
@@ -33,7 +33,7 @@ export function curveChart(series: readonly CurveSeries[], options: CurveOptions
   const { title = "Precision and recall", xTitle = "recall", yTitle = "precision", xMost = 1, shape = "line", legend = LEGEND } = options;
   const frame = { left: 56, top: 34, width: 420, height: 320 };
   const named = series.slice(0, MAX_NAMED);
-  const height = Math.max(frame.top + frame.height + 46, frame.top + named.length * ROW + 20);
+  const { width, height, names } = placeLegend(frame, legend, named.length, series.length > named.length);
   const path = (s: CurveSeries): string => pathOf(s, frame, xMost, shape);
   const lines = [
     ...series.slice(MAX_NAMED).map((s) => element("path", { d: path(s), fill: "none", stroke: "#cbd2d9" })),
@@ -42,21 +42,33 @@ export function curveChart(series: readonly CurveSeries[], options: CurveOptions
       .reverse(),
   ];
   return svg(
-    frame.left + frame.width + legend,
+    width,
     height,
     title,
     element("text", { x: frame.left, y: 20, fill: INK, "font-weight": 600, "font-size": 14 }, title),
     axes(frame, { title: xTitle, most: xMost }, { title: yTitle, most: 1 }),
     lines,
-    named.map((s, i) => legendRow(s, i, frame.left + frame.width + 18, frame.top + 8 + i * ROW, legend)),
+    named.map((s, i) => legendRow(s, i, names.x, names.y + i * ROW, names.width)),
     series.length > MAX_NAMED
-      ? element(
-          "text",
-          { x: frame.left + frame.width + 18, y: frame.top + 8 + named.length * ROW, fill: FAINT },
-          `and ${series.length - MAX_NAMED} more`,
-        )
+      ? element("text", { x: names.x, y: names.y + named.length * ROW, fill: FAINT }, `and ${series.length - MAX_NAMED} more`)
       : undefined,
   );
+}
+
+/** The size of the picture, and where the names lie. */
+function placeLegend(
+  { left, top, width, height }: { readonly left: number; readonly top: number; readonly width: number; readonly height: number },
+  legend: number | "below",
+  named: number,
+  more: boolean,
+): { readonly width: number; readonly height: number; readonly names: { readonly x: number; readonly y: number; readonly width: number } } {
+  const bottom = top + height + 46;
+  const right = left + width;
+  if (legend === "below") {
+    const rows = named + (more ? 1 : 0);
+    return { width: right + MARGIN, height: bottom + rows * ROW + 14, names: { x: left, y: bottom + 14, width: width + 26 } };
+  }
+  return { width: right + legend, height: Math.max(bottom, top + named * ROW + 20), names: { x: right + 18, y: top + 8, width: legend } };
 }
 
 function colour(i: number): string {

@@ -53,7 +53,7 @@ export function enginesPage(input: EnginesPageInput): string {
     ...(layers.length > 0
       ? [
           { title: "Layers", content: layerContent(layers, names) },
-          { title: "Left in float32", content: floatContent(layers) },
+          { title: "Not in int8", content: floatContent(layers) },
         ]
       : []),
     ...(tensors.length > 0 ? [{ title: "Ranges", content: tensorContent(tensors) }] : []),
@@ -84,8 +84,17 @@ function accuracy({ engines, differences }: EnginesPageInput): readonly PageSect
       title: "Accuracy",
       content: [
         htmlTable(["", ...metrics], rows),
-        ...(differences.length > 0 ? [figure(differenceChart(differences, "The difference, with its paired 95% interval"), against)] : []),
-        figure(curveChart(curves, { title: "Precision and recall at IoU 0.5", shape: "steps", legend: 300 }), "mean over categories"),
+        element(
+          "div",
+          { class: "plots" },
+          differences.length > 0
+            ? figure(differenceChart(differences, "The difference, with its paired 95% interval"), against)
+            : undefined,
+          figure(
+            curveChart(curves, { title: "Precision and recall at IoU 0.5", shape: "steps", legend: "below" }),
+            "mean over categories; beside the names the area under the curve, which is not AP50 to the last digit",
+          ),
+        ),
       ],
     },
   ];

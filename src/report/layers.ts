@@ -17,6 +17,8 @@ export interface ReportedLayer {
 }
 
 const [LEFT, TOP, HEIGHT, WIDTH] = [52, 52, 150, 930];
+/** Behind the title, which is short where there are several series. */
+const LEGEND = 190;
 
 interface BarSeries {
   readonly name: string;
@@ -52,9 +54,9 @@ function barChart(layers: readonly ReportedLayer[], title: string, unit: string,
     bottom + 30,
     title,
     element("text", { x: 16, y: 20, fill: INK, "font-weight": 600, "font-size": 14 }, title),
-    series.map((s, k) => [
-      element("rect", { x: LEFT + WIDTH - (series.length - k) * 150, y: 11, width: 10, height: 10, rx: 2, fill: s.colour }),
-      element("text", { x: LEFT + WIDTH - (series.length - k) * 150 + 16, y: 20, fill: INK }, short(s.name)),
+    (series.length > 1 ? series : []).map((s, k) => [
+      element("rect", { x: LEGEND + k * 150, y: 11, width: 10, height: 10, rx: 2, fill: s.colour }),
+      element("text", { x: LEGEND + k * 150 + 16, y: 20, fill: INK }, short(s.name)),
     ]),
     [0, 0.5, 1].map((s) => [
       element("line", { x1: LEFT, x2: LEFT + WIDTH, y1: bottom - s * HEIGHT, y2: bottom - s * HEIGHT, stroke: GRID }),
@@ -107,7 +109,7 @@ function layerTable(layers: readonly ReportedLayer[], engines: readonly string[]
     ...engines.map((_, e) => (l.milliseconds[e] === undefined ? "" : l.milliseconds[e].toFixed(3))),
     speedText(l.milliseconds),
   ]);
-  const columns = ["#", "nodes of the model", "in", "SQNR dB", ...engines.map((e) => `${short(e)} ms`)];
+  const columns = ["#", "nodes of the model", "in", "SQNR in int8, dB", ...engines.map((e) => `${short(e)} ms`)];
   return element("div", { class: "names" }, htmlTable([...columns, engines.length === 2 ? "ratio" : ""], rows));
 }
 

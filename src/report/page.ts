@@ -17,15 +17,16 @@ const STYLE = `
 body { margin: 0 auto; max-width: 1080px; padding: 28px 24px 60px; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink); background: var(--ground); }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; } h2 { font-size: 18px; margin: 40px 0 12px; } p { margin: 6px 0; } .faint { color: var(--faint); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 4px 16px 4px 0; text-align: right; white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
+td:first-child { position: sticky; left: 0; background: var(--ground); } thead th:first-child { left: 0; z-index: 1; }
 th { font-weight: 600; border-bottom: 1px solid var(--line); background: var(--ground); position: sticky; top: 0; } tr:nth-child(even) td { background: var(--stripe); }
-.names td:nth-child(2), .names th:nth-child(2) { text-align: left; } .scroll { overflow: auto; max-height: 440px; } .numbers { display: flex; flex-wrap: wrap; gap: 10px; } .numbers div { border: 1px solid var(--grid); border-radius: 8px; padding: 10px 16px; min-width: 64px; background: var(--card); }
+.names td:first-child { position: static; } .names td:nth-child(2), .names th:nth-child(2) { text-align: left; left: 0; } .names td:nth-child(2) { position: sticky; background: var(--ground); } .names th:nth-child(2) { z-index: 1; } .names tr:nth-child(even) td { background: var(--stripe); } .scroll { overflow: auto; max-height: 440px; } .numbers { display: flex; flex-wrap: wrap; gap: 10px; } .numbers div { border: 1px solid var(--grid); border-radius: 8px; padding: 10px 16px; min-width: 64px; background: var(--card); }
 .numbers b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; } .numbers span { color: var(--faint); font-size: 13px; } .numbers .good b { color: var(--good); } .numbers .bad b { color: var(--bad); }
 .gallery { display: flex; flex-wrap: wrap; gap: 14px; } figure { margin: 0; width: 220px; } figcaption { font-size: 12px; color: var(--faint); } svg { max-width: 100%; height: auto; }
-.plot { margin: 22px 0; } .wide { overflow-x: auto; margin: 14px 0; } .wide svg { min-width: 720px; max-width: none; width: 100%; }
+.plot { margin: 0; } .plots { display: flex; flex-wrap: wrap; gap: 20px; margin: 22px 0; } .plots p { max-width: 440px; font-size: 13px; } .wide { overflow-x: auto; margin: 14px 0; } .wide svg { min-width: 720px; max-width: none; width: 100%; }
 .chip { border-radius: 9px; padding: 1px 8px; font-size: 12px; border: 1px solid var(--line); } .chip.int8 { color: var(--blue); border-color: var(--blue); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 310px), 1fr)); gap: 12px; margin: 12px 0; } .card { border: 1px solid var(--grid); border-radius: 8px; padding: 8px; background: var(--card); }
 details > summary { cursor: pointer; color: var(--blue); margin: 10px 0; } code { font-size: 13px; background: var(--stripe); border-radius: 4px; padding: 1px 5px; overflow-wrap: anywhere; } dt { font-weight: 600; margin-top: 10px; } dd { margin: 4px 0 0; } small { font-size: 12px; }
-@media (max-width: 640px) { body { padding: 18px 14px 40px; } h1 { font-size: 20px; } .numbers div { flex: 1 1 40%; } th, td { padding-right: 12px; } }
+@media (max-width: 640px) { body { padding: 18px 14px 40px; } h1 { font-size: 20px; } .numbers div { flex: 1 1 40%; } .plots svg text { font-size: 15px !important; } th, td { padding-right: 12px; } }
 `;
 
 /** One HTML page with everything in it: no script, no font, nothing that is fetched. */

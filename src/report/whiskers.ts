@@ -8,7 +8,7 @@ export interface MetricDifference {
   readonly high: number;
 }
 
-const [LEFT, TOP, ROW, WIDTH, RIGHT] = [64, 56, 34, 420, 190];
+const [LEFT, TOP, ROW, WIDTH] = [16, 46, 46, 440];
 
 /** Differences as dots with their intervals around a line at zero, as an SVG file. */
 export function differenceChart(differences: readonly MetricDifference[], title: string): string {
@@ -17,24 +17,24 @@ export function differenceChart(differences: readonly MetricDifference[], title:
   const bottom = TOP + differences.length * ROW;
   const ticks = [-1, -0.5, 0, 0.5, 1].map((s) => s * niceBelow(most));
   return svg(
-    LEFT + WIDTH + RIGHT,
+    LEFT + WIDTH + LEFT,
     bottom + 46,
     title,
     element("text", { x: 16, y: 20, fill: INK, "font-weight": 600, "font-size": 14 }, title),
-    ticks.map((t) => element("line", { x1: x(t), x2: x(t), y1: TOP - 8, y2: bottom, stroke: t === 0 ? FAINT : GRID })),
+    ticks.map((t) => element("line", { x1: x(t), x2: x(t), y1: TOP - 12, y2: bottom, stroke: t === 0 ? FAINT : GRID })),
     ticks.map((t) => element("text", { x: x(t), y: bottom + 16, "text-anchor": "middle", fill: FAINT }, signed(t, 2).replace(/0$/, ""))),
     element("text", { x: x(0), y: bottom + 34, "text-anchor": "middle", fill: FAINT }, "worse  ←  points  →  better"),
     differences.map(({ metric, points, low, high }, i) => {
-      const y = TOP + i * ROW + ROW / 2 - 6;
+      const y = TOP + i * ROW + ROW / 2 + 4;
       const words = `${signed(points, 2)}  [${signed(low, 2)}, ${signed(high, 2)}]`;
       return element(
         "g",
         {},
         element("title", {}, `${metric}: ${words}`),
-        element("text", { x: 16, y: y + 4, fill: INK }, metric),
+        element("text", { x: LEFT, y: y - 14, fill: INK, "font-weight": 600 }, metric),
+        element("text", { x: LEFT + WIDTH, y: y - 14, "text-anchor": "end", fill: INK }, words),
         element("line", { x1: x(low), x2: x(high), y1: y, y2: y, stroke: COLOURS[0], "stroke-width": 3, "stroke-linecap": "round" }),
         element("circle", { cx: x(points), cy: y, r: 6, fill: COLOURS[0] }),
-        element("text", { x: LEFT + WIDTH + 14, y: y + 4, fill: INK }, words),
       );
     }),
   );

@@ -193,6 +193,9 @@ describe("int8, end to end", { timeout: 300_000 }, () => {
     expect(json.engines.map((e) => e.latencyMs.min > 0)).toEqual([true, true]);
     const html = readFileSync(page, "utf8");
     for (const text of ["i.hone against f.hone", "relu1", "entropy-ncnn", "Accuracy was not measured"]) expect(html).toContain(text);
+    await hone(["build", path("net.onnx"), "--precision", "fp16", "-o", path("h.hone")]);
+    const halves = (await hone(["report", path("f.hone"), path("h.hone"), "-o", page, ...layers, "--json"])).json();
+    expect(halves["layers"]).toMatchObject(Array.from({ length: 5 }, () => ({ precision: "fp16", why: "the engine is in fp16" })));
     const other = await hone(["report", path("f.hone"), "-o", page, "--calib", path("photos"), "--json"]);
     expect(other.json()).toMatchObject({ error: { code: "usage" } });
   });

@@ -1,6 +1,7 @@
 /** Where the time of a model goes, kernel by kernel: a build of its own whose engine times every call. */
-import { TIMINGS_OUTPUT } from "../compiler/pack.ts";
+import { precisionOf, TIMINGS_OUTPUT } from "../compiler/pack.ts";
 import type { Call, Program } from "../compiler/program.ts";
+import type { Precision } from "../engine/format.ts";
 import { detectFormat } from "../formats/index.ts";
 import type { Node } from "../ir/graph.ts";
 import { readEngineFile } from "../runtime/node/file.ts";
@@ -14,6 +15,8 @@ import { openPeak } from "./bench-peak.ts";
 import { percentile } from "./bench-stats.ts";
 import { buildModel, type BuildModelOptions, type BuiltModel } from "./build.ts";
 import { given } from "./events.ts";
+import { halfBuild } from "./half-weights.ts";
+import { int8For } from "./int8.ts";
 import { makeFeeds, type FeedInput, type FeedOptions } from "./feeds.ts";
 import { countMacs } from "./macs.ts";
 import { readBounded } from "./model-file.ts";
@@ -21,6 +24,10 @@ import { readBounded } from "./model-file.ts";
 export interface ProfileOptions extends BuildModelOptions, Omit<FeedOptions, "signal"> {
   /** The model that an engine was built from; it is built again as the engine was. */
   readonly model?: string | undefined;
+  /** Of a model; an engine's is its own. */
+  readonly precision?: Precision | undefined;
+  /** For int8: photos, or the table that it was calibrated with. */
+  readonly calib?: string | undefined;
   readonly profile?: number;
   readonly seconds?: number;
 }
@@ -43,6 +50,8 @@ export interface ProfiledCall {
   readonly ops: readonly string[];
   readonly output: string;
   readonly schedules: readonly string[];
+  /** What it computes in, or keeps its weights in. */
+  readonly precision: Precision;
   /** Nodes of the original model. */
   readonly nodes: readonly string[];
 }
@@ -72,7 +81,8 @@ const MAX_FILE_BYTES = 2 ** 32 - 1;
 /** Throws what building, opening and feeding throw, and `usage` for an engine without its model. */
 export async function profileModel(path: string, options: ProfileOptions): Promise<ProfileResult> {
   const model = await modelOf(path, options);
-  const built = await buildModel(model.path, { ...options, ...model.asBuilt, timings: true });
+  const build = { ...options, ...model.asBuilt };
+  const built = await buildModel(model.path, { ...build, ...(await rewriting(model, build)), timings: true });
   const index = options.profile ?? 0;
   const program = built.build.compiled.programs[index];
   if (program === undefined) {
@@ -87,12 +97,28 @@ interface Named {
   readonly path: string;
   /** Options that an engine was built with. */
   readonly asBuilt: Pick<BuildModelOptions, "schedule" | "machine" | "shapes" | "targets">;
+  readonly precision: string;
+}
+
+/** What makes the precision of the model's graph; what is given comes first. Throws `usage` for int8 without ranges, and what calibrating throws. */
+async function rewriting({ path, precision }: Named, options: ProfileOptions): Promise<Pick<BuildModelOptions, "rewrite" | "precision">> {
+  if (options.rewrite !== undefined) return {};
+  if (precision === "fp16" || precision === "bf16") return { precision, rewrite: halfBuild(precision).rewrite };
+  if (precision !== "int8") return { precision: "fp32" };
+  if (options.calib === undefined)
+    throw new HoneError("usage", "int8 has to be built again from the ranges of its values", {
+      at: { file: path },
+      hint: "Name what it was calibrated with: --calib TABLE.json or --calib FOLDER.",
+    });
+  const { rewrite } = await int8For(path, { ...options, calib: options.calib });
+  return { precision, rewrite };
 }
 
 /** The model to build: the path itself, or that of --model, to be built as the engine at the path was. */
 async function modelOf(path: string, options: ProfileOptions): Promise<Named> {
   if (options.model === undefined) {
-    if (detectFormat(await readBounded(path, MAX_FILE_BYTES, options.signal)) !== "hone") return { path, asBuilt: {} };
+    if (detectFormat(await readBounded(path, MAX_FILE_BYTES, options.signal)) !== "hone")
+      return { path, asBuilt: {}, precision: options.precision ?? "fp32" };
     throw new HoneError("usage", "an engine does not time its kernels: it has to be built again from its model", {
       at: { file: path },
       hint: "Name the model with --model MODEL.onnx.",
@@ -102,7 +128,11 @@ async function modelOf(path: string, options: ProfileOptions): Promise<Named> {
   const open = manifest.inputs.some((v) => v.dims.some((d) => typeof d !== "number"));
   const shapes = manifest.profiles.flatMap((p) => manifest.inputs.map((v, i) => `${v.name}=${(p.inputs[i] ?? []).join("x")}`));
   const targets = manifest.targets.some((t) => t.kind === "so") ? undefined : (["wasm"] as const);
-  return { path: options.model, asBuilt: { ...howBuilt(manifest.build), ...given("targets", targets), ...(open ? { shapes } : {}) } };
+  return {
+    path: options.model,
+    asBuilt: { ...howBuilt(manifest.build), ...given("targets", targets), ...(open ? { shapes } : {}) },
+    precision: manifest.precision,
+  };
 }
 
 function howBuilt(build: unknown): Pick<BuildModelOptions, "schedule" | "machine"> {
@@ -181,6 +211,7 @@ function describe(calls: readonly Call[], times: readonly (readonly number[])[],
       ops: kernel.nodes.map((n) => n.op),
       output: outputText(kernel.nodes.at(-1)),
       schedules: kernel.schedules,
+      precision: precisionOf(kernel),
       nodes: [...new Set(kernel.nodes.flatMap((n) => n.origin))],
     };
   });

@@ -41,6 +41,8 @@ export interface Int8Model {
   readonly observations: Observations | undefined;
   /** Of the histograms. */
   readonly photos: number;
+  /** Whether the ranges were chosen by those. */
+  readonly calibrated: boolean;
 }
 
 /** More photos than these change no histogram that is looked at. */
@@ -64,11 +66,11 @@ export async function openInt8(options: LayerOptions): Promise<Int8Model> {
     int8: int8From(source, calib),
     ...planFor(optimisedGraph(prepared), source.table, calib),
   };
-  const folder = images ?? (isTable ? undefined : calib);
-  if (folder === undefined) return { ...common, observations: undefined, photos: 0 };
+  const folder = isTable ? images : calib;
+  if (folder === undefined) return { ...common, observations: undefined, photos: 0, calibrated: false };
   const photos = await findPhotos([folder], signal);
   const { observations } = await observe(common.plan, photos.files.slice(0, MOST_OBSERVED), prepared, own);
-  return { ...common, observations, photos: observations.samples.length };
+  return { ...common, observations, photos: observations.samples.length, calibrated: !isTable };
 }
 
 class Noise {

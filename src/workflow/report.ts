@@ -197,8 +197,12 @@ function sizesOf(
   };
 }
 
-type Layered = Pick<EnginesPageInput, "layers" | "tensors"> & { readonly photos: number; readonly method: string };
-const NO_LAYERS: Layered = { layers: [], tensors: [], photos: 0, method: "" };
+type Layered = Pick<EnginesPageInput, "layers" | "tensors"> & {
+  readonly photos: number;
+  readonly calibrated: boolean;
+  readonly method: string;
+};
+const NO_LAYERS: Layered = { layers: [], tensors: [], photos: 0, calibrated: false, method: "" };
 
 async function layers(engines: readonly Engine[], options: ReportOptions): Promise<Layered> {
   const { model, calib, images } = options;
@@ -213,20 +217,34 @@ async function layers(engines: readonly Engine[], options: ReportOptions): Promi
   const noise = photos === undefined ? new Map() : await measureNoise(opened, photos, options);
   const times = await kernelTimes(engines, opened, model, options);
   const { method } = opened.table;
-  return { layers: asBuilt(layersOf(opened, noise, times), engines), tensors: tensorsOf(opened, noise), photos: opened.photos, method };
+  const slower = opened.int8.layers().float.map((l) => l.layer);
+  return {
+    ...{ layers: asBuilt(layersOf(opened, noise, times), engines, slower), tensors: tensorsOf(opened, noise) },
+    ...{ photos: opened.photos, calibrated: opened.calibrated, method },
+  };
 }
 
-/** A layer is what the kernels of int8 engines that compute it are; the plan says only what it could be. */
-function asBuilt(found: readonly ReportedLayer[], engines: readonly Engine[]): readonly ReportedLayer[] {
-  const int8 = engines.filter((e) => e.manifest.precision === "int8");
-  if (int8.length === 0) return found;
-  const kernels = int8.flatMap((e) => e.manifest.kernels);
-  const why = "it was left in float when the engine was built: int8 is not faster there";
-  return found.map((l) => {
-    const built = kernels.filter((k) => k.nodes.some((n) => l.nodes.includes(n))).map((k) => k.precision);
-    if (built.includes("int8")) return l;
-    return { ...l, precision: built.find((p) => p !== undefined) ?? "fp32", why: l.why ?? why };
+/**
+ * What a layer is computed in is what the last int8 engine, or else the last engine, says of the kernel that computes it: the plan says only
+ * where int8 could be. `slower` are layers that a build leaves in floats for their time.
+ */
+function asBuilt(found: readonly ReportedLayer[], engines: readonly Engine[], slower: readonly string[]): readonly ReportedLayer[] {
+  const shown = must(engines.findLast((e) => e.manifest.precision === "int8") ?? engines.at(-1), "an engine").manifest;
+  // The first kernel of a node computes it; another may give its result another layout.
+  const last = [...shown.kernels].reverse();
+  const precisions = new Map(last.flatMap((k) => k.nodes.map((node) => [node, k.precision ?? shown.precision] as const)));
+  const int8 = new Set(shown.kernels.filter((k) => k.precision === "int8").flatMap((k) => k.nodes));
+  return found.map((layer) => {
+    if (layer.nodes.some((n) => int8.has(n))) return { ...layer, precision: "int8" };
+    const precision = layer.nodes.map((n) => precisions.get(n)).find((p) => p !== undefined) ?? "fp32";
+    if (layer.why !== undefined) return { ...layer, precision };
+    return { ...layer, precision, why: shown.precision === "int8" ? leftWhy(layer, slower) : `the engine is in ${shown.precision}` };
   });
+}
+
+function leftWhy({ nodes: [first = ""] }: ReportedLayer, slower: readonly string[]): string {
+  const isSlower = slower.some((name) => name === first || name.startsWith(`${first}, `));
+  return isSlower ? "int8 would be slower there, by the rates of the machine" : "it was kept out of int8 when the engine was built";
 }
 
 /** Each engine is built again with a clock around each kernel. */
@@ -245,7 +263,11 @@ async function kernelTimes(engines: readonly Engine[], { int8 }: Int8Model, mode
   return (node) => lists.map((times) => times.get(node));
 }
 
-function notesOf(runs: readonly ModelRun[], { layers: found, photos, method }: Layered, options: ReportOptions): readonly string[] {
+function notesOf(
+  runs: readonly ModelRun[],
+  { layers: found, photos, calibrated, method }: Layered,
+  options: ReportOptions,
+): readonly string[] {
   const [run] = runs;
   const notes = [`Latency: up to ${TIMED_ROUNDS - WARM_UP} runs of the model alone, one thread, the engines in turns.`];
   if (run === undefined) notes.push("Accuracy was not measured: give --images and --annotations.");
@@ -261,7 +283,12 @@ function notesOf(runs: readonly ModelRun[], { layers: found, photos, method }: L
       `Layers: ranges by ${method}. The int8 graph is made again from the model and those ranges. SQNR is measured at each layer's output over up to ${MOST_PAIRED} photos, with every layer in int8 that can be.`,
       `The time of a layer is that of the kernel that computes it, the least of at least ten runs, each engine built again with clocks; a kernel that computes several layers is shown at each.`,
     );
-    if (photos > 0) notes.push(`Histograms are of ${photos} photos.`);
+    if (photos > 0) {
+      const whose = calibrated
+        ? "of those that the ranges were chosen by"
+        : "of --images, which need not be those that the ranges were chosen by";
+      notes.push(`Histograms are of ${photos} photos, ${whose}.`);
+    }
   }
   return notes;
 }

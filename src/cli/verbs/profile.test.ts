@@ -40,6 +40,15 @@ test("an engine is built again as it was, from its model", async () => {
   expect(new Set(calls.flatMap((c) => c.schedules))).toEqual(new Set(["textbook"]));
 });
 
+test("an engine of halves is profiled in halves, and int8 asks for its ranges", async () => {
+  await hone(["build", file("tiny.onnx"), "-o", file("half.hone"), "--precision", "fp16"]);
+  const ran = await hone(["profile", file("half.hone"), "--model", file("tiny.onnx"), "--seconds", "0.05", "--json"]);
+  expect((JSON.parse(ran.stdout) as ProfileResult).calls.map((c) => c.precision)).toContain("fp16");
+  const int8 = await hone(["profile", file("tiny.onnx"), "--precision", "int8"]);
+  expect(int8.code).toBe(2);
+  expect(int8.stderr).toContain("--calib");
+});
+
 test("an engine without its model is told what to add", async () => {
   await hone(["build", file("tiny.onnx"), "-o", file("lone.hone")]);
   const ran = await hone(["profile", file("lone.hone")]);

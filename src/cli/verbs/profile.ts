@@ -1,7 +1,10 @@
 import { profileModel, type ProfiledCall, type ProfileResult } from "../../workflow/profile.ts";
+import type { Precision } from "../../index.ts";
 import { choice, list, number, text } from "../options.ts";
 import { bytesText, countText, fields, table, type Paint } from "../text.ts";
 import { defineVerb, type Outcome, type Verb } from "../verb.ts";
+
+const PRECISIONS: readonly Precision[] = ["fp32", "fp16", "bf16", "int8"];
 
 export const profile: Verb = defineVerb({
   summary: "Say where the time of a model goes: every kernel with its time, speed, bytes, schedule and original nodes.",
@@ -9,10 +12,13 @@ export const profile: Verb = defineVerb({
   examples: [
     ["profile model.onnx", "every kernel, in the order in which they run"],
     ["profile model.onnx --sort time --top 20", "the slowest"],
-    ["profile model.hone --model model.onnx --json", "with the schedule, machine and shapes of an engine"],
+    ["profile model.hone --model model.onnx --json", "with the schedule, machine, shapes and precision of an engine"],
+    ["profile int8.hone --model model.onnx --calib table.json", "which layers are in int8, and what each takes"],
   ],
   options: {
     model: text("--model <file>", "the model that an engine was built from"),
+    precision: choice("--precision <name>", "of a model; an engine's is its own (default: fp32)", PRECISIONS),
+    calib: text("--calib <folder|table>", "for int8: photos, or the table that it was calibrated with"),
     sort: choice("--sort <key>", "in the order in which they run (the default), or the slowest first", ["order", "time"]),
     top: number("--top <number>", "how many kernels to list; 0 is all", 0, { min: 0, integer: true }),
     seconds: number("--seconds <number>", "how long to measure", 2, { min: 0, max: 3600 }),
@@ -30,6 +36,8 @@ export const profile: Verb = defineVerb({
       signal,
       onEvent,
       model: values.model,
+      precision: values.precision,
+      calib: values.calib,
       seconds: values.seconds,
       images: values.image,
       arrays: values.input,
@@ -59,7 +67,7 @@ function profileText(r: ProfileResult, byTime: boolean, top: number, p: Paint): 
   const numbered = r.calls.map((call, i) => ({ call, i }));
   const ordered = byTime ? numbered.sort((a, b) => b.call.ms - a.call.ms) : numbered;
   const rows = ordered.slice(0, top === 0 ? undefined : top).map(({ call, i }) => callRow(call, i));
-  const columns = ["#", "ms", "share", "GFLOP/s", "of peak", "bytes", "GB/s", "schedule", "result", "ops", "nodes"];
+  const columns = ["#", "ms", "share", "GFLOP/s", "of peak", "bytes", "GB/s", "schedule", "in", "result", "ops", "nodes"];
   return `${head}\n\n${table(p, columns, rows)}\n\n${schedulesText(r, p)}`;
 }
 
@@ -74,6 +82,7 @@ function callRow(c: ProfiledCall, i: number): readonly string[] {
     bytesText(c.bytes),
     c.gigabytesPerSecond.toFixed(1),
     c.schedules.join(" "),
+    c.precision,
     c.output,
     c.ops.join(" "),
     `${c.nodes.slice(0, 2).join(", ")}${more}`,
