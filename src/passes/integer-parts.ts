@@ -117,6 +117,7 @@ const MOVES: ReadonlySet<string> = new Set([
   "slice",
   "identity",
   "gather",
+  "takeChannels",
 ]);
 
 /** Whether a node gives elements of its float operands as they are. */
