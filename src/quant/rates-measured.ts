@@ -12,8 +12,8 @@ const AVX2: Rates = {
     small: {
       float: [5.74, 140, 446, 922],
       floatByte: [5.49, 319, 393, 982],
-      byte: [13.1, 125, 95.4, 7.22],
-      byteFloat: [13.2, 17.3, 62.1, 5.35],
+      byte: [3.37, 405, 251, 280],
+      byteFloat: [3.35, 317, 258, 272],
     },
     dense: { float: [19.6, 0, 137, 319], floatByte: [19.8, 0, 140, 328], byte: [13.3, 0, 114, 9.49], byteFloat: [13.5, 0, 31.3, 0] },
     first: { float: [20.5, 12.8, 333, 0], floatByte: [20.8, 193, 290, 0], byte: [18.2, 172, 495, 0], byteFloat: [18.2, 15.6, 499, 0] },
@@ -31,7 +31,8 @@ const AVX2: Rates = {
 /**
  * A machine that multiplies four bytes at once was not at hand. Beside AVX2 it does twice the float32 and, at the 93% of vpdpbusd's
  * peak that the tile reaches, seven times the bytes; what memory and epilogues take is assumed to be the same. A depthwise kernel of
- * three columns needs one dot product of 64 bytes a row for every two of 32 and their additions.
+ * three columns needs one dot product of 64 bytes a row for every two of 32 and their additions. It has no use for Winograd's
+ * way in integers: its 3×3 layers are as the other dense ones.
  */
 function withDot4({ convs, ...rest }: Rates): Rates {
   const faster = ([mac, ...rest]: Line, by: number): Line => [mac / by, ...rest];
@@ -45,7 +46,7 @@ function withDot4({ convs, ...rest }: Rates): Rates {
   return {
     convs: {
       pointwise: family(pointwise, 5.5),
-      small: family(small, 5.5),
+      small: family({ ...small, byte: dense.byte, byteFloat: dense.byteFloat }, 5.5),
       dense: family(dense, 5.5),
       first: family(first, 5.5),
       depthwise: family(depthwise, 4),
@@ -63,7 +64,12 @@ const WASM: Rates = {
       byte: [34.6, 211, 101, 294],
       byteFloat: [34.7, 113, 88.1, 283],
     },
-    small: { float: [17.2, 0, 1690, 2280], floatByte: [17.2, 0, 1790, 2730], byte: [37.7, 0, 224, 171], byteFloat: [39.8, 0, 0, 0] },
+    small: {
+      float: [17.2, 0, 1690, 2280],
+      floatByte: [17.2, 0, 1790, 2730],
+      byte: [8.06, 637, 573, 429],
+      byteFloat: [7.94, 631, 517, 417],
+    },
     dense: { float: [70.7, 0, 0, 529], floatByte: [69.8, 0, 27.5, 455], byte: [37.8, 0, 84.8, 87.5], byteFloat: [37.8, 0, 25.1, 111] },
     first: { float: [91.6, 0, 520, 0], floatByte: [93.5, 0, 725, 0], byte: [49, 218, 856, 0], byteFloat: [49.9, 115, 854, 0] },
     depthwise: {

@@ -3,28 +3,21 @@
  * that stay in the cache: a strip's inputs are transformed once, then for a pair of blocks of output channels all 36 products
  * are summed over the input channels, each as a small matrix product in registers, and transformed back into the result.
  */
-import { add, and, broadcast, compare, div, fma, indexVar, int, load, mod, mul, select, sub, typeOf, variable } from "../loop/expr.ts";
+import { add, broadcast, compare, fma, indexVar, int, load, mul, select, sub, typeOf, variable } from "../loop/expr.ts";
 import { alloc, forLoop, ifThen, letMutable, letVar, setVar, store } from "../loop/stmt.ts";
-import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
+import type { Buffer, Expr, Stmt } from "../loop/types.ts";
 import { must } from "../util/errors.ts";
 import { geometryOf, type Geometry } from "./conv-geometry.ts";
 import { finishVector, writesVectors } from "./conv-tile.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
-import { ALONE } from "./share.ts";
 import { tileColumns } from "./tiles.ts";
 import { keepWeights, loadWeights } from "./weights.ts";
-import { packWinograd, PATCH, PRODUCTS, six, TILE, transformInput, transformOutput, zero, type Transform } from "./winograd.ts";
+import { packWinograd, PATCH, PRODUCTS, six, TILE, transformInput, transformOutput, zero } from "./winograd.ts";
+import { applied, eachTile, inside, named, stripLoops, stripsOf, type Strips, type TilePosition } from "./winograd-strips.ts";
 
 /** How the work is cut. */
-interface Plan {
-  readonly tileRows: number;
-  readonly tileColumns: number;
-  /** Tiles of the whole batch. */
-  readonly tiles: number;
-  /** Tiles of a strip. */
-  readonly strip: number;
-  readonly strips: number;
+interface Plan extends Strips {
   /** Tiles in registers. */
   readonly width: number;
   /** Blocks of output channels in registers. */
@@ -53,50 +46,10 @@ const inputStride = ({ g, plan }: Pick<Context, "g" | "plan">): number => g.inpu
 const sumStride = ({ g, plan }: Pick<Context, "g" | "plan">): number => g.lanes * plan.strip + APART;
 
 function planOf(l: Lowering, g: Geometry): Plan {
-  const [rows, columns] = [Math.ceil(g.rows / TILE), Math.ceil(g.columns / TILE)];
-  const tiles = g.batch * rows * columns;
   const blocks = Math.min(2, Math.ceil(g.channels / g.lanes));
   const width = Math.min(12, Math.floor((l.machine.registers - 1 - blocks) / blocks));
   const fits = Math.max(width, Math.floor(STRIP_BYTES / (4 * PRODUCTS * g.inputChannels)));
-  const even = Math.ceil(tiles / Math.ceil(tiles / fits));
-  const strip = tiles <= fits ? tiles : Math.min(fits, Math.ceil(even / width) * width);
-  return { tileRows: rows, tileColumns: columns, tiles, strip, strips: Math.ceil(tiles / strip), width, blocks };
-}
-
-/** Statements that evaluate a transform, and its results. */
-function applied(prefix: string, t: Transform): { readonly lets: readonly Stmt[]; readonly results: readonly Expr[] } {
-  const vars = t.parts.map((e, i) => variable(`${prefix}t${i}`, e.type));
-  return { lets: t.parts.map((e, i) => letVar(must(vars[i], "a part"), e)), results: t.results(vars) };
-}
-
-/** Names six vectors. */
-function named(prefix: string, value: (i: number) => Expr): { readonly lets: readonly Stmt[]; readonly vars: readonly Var[] } {
-  const values = six(value);
-  const vars = values.map((e, i) => variable(`${prefix}d${i}`, e.type));
-  return { lets: values.map((e, i) => letVar(must(vars[i], "a vector"), e)), vars };
-}
-
-const inside = (e: Expr, extent: number): Expr => and(compare("ge", e, int(0)), compare("lt", e, int(extent)));
-
-interface TilePosition {
-  readonly n: Expr;
-  readonly row: Expr;
-  readonly column: Expr;
-}
-
-/** Which tile of the batch number `t` of the strip is; the last strip may have fewer than the others. */
-function eachTile(c: Context, name: string, body: (t: Expr, at: TilePosition) => readonly Stmt[]): Stmt {
-  const { plan } = c;
-  const t = indexVar(`${name}t`);
-  const tile = indexVar(`${name}tile`);
-  const perImage = plan.tileRows * plan.tileColumns;
-  const at = {
-    n: div(tile, int(perImage)),
-    row: mod(div(tile, int(plan.tileColumns)), int(plan.tileRows)),
-    column: mod(tile, int(plan.tileColumns)),
-  };
-  const lets = letVar(tile, add(mul(c.strip, int(plan.strip)), t));
-  return forLoop(t, plan.strip, [lets, ifThen(compare("lt", tile, int(plan.tiles)), body(t, at))]);
+  return { ...stripsOf(g, fits, width), width, blocks };
 }
 
 /** Transforms the inputs of a strip: columns into a small buffer, then its rows. What lies outside the image is zero. */
@@ -134,7 +87,7 @@ function inputTransform(c: Context): Stmt {
       forLoop(i, PATCH, [...row.lets, ...across.lets, ...across.results.map((e, k) => store(c.inputs, target(k), e))]),
     ];
   };
-  return forLoop(icb, g.inputChannels / lanes, [alloc(small, [eachTile(c, prefix, body)])]);
+  return forLoop(icb, g.inputChannels / lanes, [alloc(small, [eachTile(c.plan, c.strip, prefix, body)])]);
 }
 
 /** The products of one group of blocks, summed over the input channels. */
@@ -208,45 +161,26 @@ function outputTransform(c: Context, prefix: string, block: Expr, blocks: number
       forLoop(i, TILE, [ifThen(compare("lt", add(oh, i), int(g.rows)), [...row.lets, ...across.lets, ...writes])]),
     ];
   };
-  return forLoop(b, blocks, [alloc(small, [eachTile(c, prefix, body)])]);
+  return forLoop(b, blocks, [alloc(small, [eachTile(c.plan, c.strip, prefix, body)])]);
 }
 
 function lowerWinograd(l: Lowering, g: Geometry, m: ConvMatch, plan: Plan): readonly Stmt[] {
   const packed = packWinograd(must(l.constantOf(m.w), "constant weights"), g.lanes, plan.blocks);
   const weights = keepWeights(l, m.w, "weights", packed.data);
-  const strip = indexVar(`${l.prefix}strip`);
   const inputs = l.scratch("transformed", PRODUCTS * inputStride({ g, plan }));
   const sums = l.scratch("sums", plan.blocks * PRODUCTS * sumStride({ g, plan }));
-  const c: Context = { l, g, plan, strip, inputs, sums };
-  const total = Math.ceil(g.channels / g.lanes);
-  const whole = Math.floor(total / plan.blocks);
-  const group = (label: string, number: Expr, blocks: number): readonly Stmt[] => [
-    products(c, `${l.prefix}${label}p`, weights, mul(number, int(packed.groupLength)), blocks),
-    outputTransform(c, `${l.prefix}${label}o`, mul(number, int(plan.blocks)), blocks),
-  ];
-  const og = indexVar(`${l.prefix}og`);
-  const rest = total - whole * plan.blocks;
-  // Where there are few strips, threads share the output channels, and each transforms the inputs for itself.
-  const byStrip = plan.strips >= MANY_STRIPS;
-  const strips = byStrip ? l.share(plan.strips) : ALONE(plan.strips);
-  const groups = byStrip ? ALONE(whole) : l.share(whole);
-  const last = byStrip ? ALONE(1) : l.share(1);
-  return [
-    forLoop(
-      strip,
-      strips.to,
-      [
-        inputTransform(c),
-        forLoop(og, groups.to, group("a", og, plan.blocks), { from: groups.from }),
-        ...(rest > 0 ? [forLoop(indexVar(`${l.prefix}last`), last.to, group("b", int(whole), rest), { from: last.from })] : []),
-      ],
-      { from: strips.from },
-    ),
-  ];
+  const context = (strip: Expr): Context => ({ l, g, plan, strip, inputs, sums });
+  return stripLoops(
+    l,
+    g,
+    plan,
+    (strip) => inputTransform(context(strip)),
+    (strip, label, number, blocks) => [
+      products(context(strip), `${l.prefix}${label}p`, weights, mul(number, int(packed.groupLength)), blocks),
+      outputTransform(context(strip), `${l.prefix}${label}o`, mul(number, int(plan.blocks)), blocks),
+    ],
+  );
 }
-
-/** Strips that divide well among threads. */
-const MANY_STRIPS = 8;
 
 /** Vector operations that a tile's transforms take for one block of channels, loads and stores included. */
 const TRANSFORM_COST = 300;

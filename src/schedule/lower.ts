@@ -20,6 +20,7 @@ import { denseConv } from "./conv.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import { histogram } from "./histogram.ts";
 import { int8Conv } from "./int8/conv.ts";
+import { int8Winograd } from "./int8/conv-winograd.ts";
 import { int8Depthwise } from "./int8/depthwise.ts";
 import type { Machine } from "../loop/machine.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
@@ -179,6 +180,7 @@ const SCHEDULES: readonly Schedule[] = [
   winogradConv,
   denseConv,
   depthwiseConv,
+  int8Winograd,
   int8Conv,
   int8Depthwise,
   takeLanes,

@@ -5,7 +5,7 @@ import type { Lowering } from "../lowering.ts";
 import type { Int8Match } from "./match.ts";
 
 /** Input channels of one dot product: two of int16, or four bytes where the machine multiplies u8 with s8 and the weights are bytes. */
-const groupOf = (machine: Machine, { conv }: Int8Match): 2 | 4 => (machine.dot4 === true && conv.w.dtype === "int8" ? 4 : 2);
+export const groupOf = (machine: Machine, { conv }: Int8Match): 2 | 4 => (machine.dot4 === true && conv.w.dtype === "int8" ? 4 : 2);
 
 export interface Int8Geometry extends Geometry {
   readonly group: 2 | 4;

@@ -149,7 +149,7 @@ export function stageRow(row: Row): readonly Stmt[] {
 }
 
 /** The `group` channels at an offset, in every lane of a dot product's operand. */
-export function broadcastGroup(g: Int8Geometry, buffer: Buffer, at: Expr): Expr {
+export function broadcastGroup(g: Pick<Int8Geometry, "group" | "lanes">, buffer: Buffer, at: Expr): Expr {
   const together = broadcast(bitcast(load(buffer, at, g.group), "int32", 1), g.lanes);
   return bitcast(together, g.group === 2 ? "int16" : "uint8", g.group * g.lanes);
 }
