@@ -6,16 +6,12 @@ import { input, output, type Attrs, type Node, type Value } from "../ir/graph.ts
 import type { RewriteContext, Rule } from "../ir/rewrite.ts";
 import { evaluateNode } from "../ops/evaluate.ts";
 import { isStatic } from "../tensor/dim.ts";
-import type { DType } from "../tensor/dtype.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { floats, floatTensor } from "./constants.ts";
 import { rulePass, type Pass } from "./pass.ts";
 
 /** Ops that move elements, as their constant operands say. */
 const MOVES: ReadonlySet<string> = new Set(["reshape", "flatten", "squeeze", "unsqueeze", "transpose", "gather", "slice"]);
-
-/** Numbers whose channels stay in blocks when they are moved. */
-const MOVED: ReadonlySet<DType> = new Set(["float32", "uint8", "int8"]);
 
 const MAX_LINKS = 8;
 /** Elements that are followed through the chain one by one. */
@@ -30,7 +26,7 @@ interface Chain {
 const isMove = (node: Node | undefined): node is Node =>
   node !== undefined && MOVES.has(node.op) && node.inputs.slice(1).every((v) => !v || v.data !== undefined);
 
-const isMap = (v: Value): boolean => v.shape.length === 4 && isStatic(v.shape) && MOVED.has(v.dtype) && v.data === undefined;
+const isMap = (v: Value): boolean => v.shape.length === 4 && isStatic(v.shape) && v.dtype === "float32" && v.data === undefined;
 
 /** Back from a node to the nearest value with the same batch and space. */
 function chainTo(node: Node, { producer }: RewriteContext): Chain | undefined {

@@ -117,7 +117,6 @@ const MOVES: ReadonlySet<string> = new Set([
   "slice",
   "identity",
   "gather",
-  "takeChannels",
 ]);
 
 /** Whether a node gives elements of its float operands as they are. */

@@ -1,7 +1,7 @@
 /** Rewrites a graph by its plan and the ranges of its values. */
 import { input, type Graph, type Value } from "../ir/graph.ts";
 import { floats } from "../passes/constants.ts";
-import { floatLimit, functionTable, limitTable, multiplier, negativeSlopes, rescaleTable, sumFactors } from "../passes/integer-parts.ts";
+import { floatLimit, functionTable, limitTable, multiplier, negativeSlopes, sumFactors } from "../passes/integer-parts.ts";
 import { staticShape } from "../tensor/dim.ts";
 import { narrowed, readAs } from "../tensor/halves.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
@@ -64,7 +64,7 @@ class Applier extends PlanRewriter {
     const { kind, result } = unit;
     if (kind === "conv") this.#conv(unit);
     else if (kind === "add") this.#bytes.set(result, this.#limited(unit, this.#add(unit)));
-    else if (kind === "move" || kind === "mix") this.#move(unit);
+    else if (kind === "move") this.#move(unit);
     else this.#table(unit);
   }
 
@@ -146,16 +146,8 @@ class Applier extends PlanRewriter {
   #move(unit: Unit): void {
     const { node, result } = unit;
     const moved = new Set(unit.operands);
-    const inputs = node.inputs.map((v) => v && (moved.has(v) ? this.#inScaleOf(v, result) : this.asFloat(v)));
+    const inputs = node.inputs.map((v) => v && (moved.has(v) ? this.#asBytes(v) : this.asFloat(v)));
     this.#bytes.set(result, this.builder.op(node.op, inputs, node.attrs, this.#options(unit, result)));
-  }
-
-  /** The bytes of a value by the scale of another. */
-  #inScaleOf(v: Value, other: Value): Value {
-    const [bytes, from, to] = [this.#asBytes(v), this.scale(v), this.scale(other)];
-    if (from.scale === to.scale && from.zeroPoint === to.zeroPoint) return bytes;
-    const table = this.#constant(rescaleTable(from, to));
-    return this.builder.op("quantizedTable", [bytes, table], {}, { name: `${v.name}:in:${other.name}`, origin: [] });
   }
 
   #table(unit: Unit): void {

@@ -10,11 +10,8 @@ import { sameShape } from "../passes/constants.ts";
 import { isAbsorbed, MOST_PRODUCTS, movesElements } from "../passes/integer-parts.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
-/**
- * What an int8 node becomes. `move` computes bytes from bytes and changes no scale; `mix` takes channels of several values, each brought to
- * the result's scale first: block after block of channel shuffles would share one otherwise.
- */
-export type Kind = "conv" | "add" | "move" | "mix" | "table";
+/** What an int8 node becomes. `move` computes bytes from bytes and changes no scale. */
+export type Kind = "conv" | "add" | "move" | "table";
 
 export interface Unit {
   readonly kind: Kind;
@@ -91,12 +88,6 @@ function isTable(node: Node): boolean {
   );
 }
 
-function kindBetween(node: Node): Kind | undefined {
-  if (isSum(node)) return "add";
-  if (movesElements(node, isFloatValue)) return node.op === "takeChannels" && node.inputs.length > 1 ? "mix" : "move";
-  return isTable(node) ? "table" : undefined;
-}
-
 /** Joins values that must have one scale. */
 class Scales {
   readonly #parent = new Map<Value, Value>();
@@ -153,7 +144,7 @@ export function planInt8(graph: Graph, options: PlanOptions = {}): Plan {
       return undefined;
     }
     if (PRODUCTS.has(node.op)) refused.set(node, "matrix products are computed in float32");
-    const between = kindBetween(node);
+    const between = isSum(node) ? "add" : movesElements(node, isFloatValue) ? "move" : isTable(node) ? "table" : undefined;
     return between !== undefined && wanted(unitOf(node, between).result) ? between : undefined;
   };
   for (const node of [...graph.nodes].reverse()) {

@@ -39,13 +39,6 @@ class Writer extends PlanRewriter {
     return made;
   }
 
-  /** A float as it is in bytes of the scale of `v`, under the given name. */
-  #between(v: Value, x: Value, name: string): Value {
-    const [scale, zero] = this.#constants(v);
-    const bytes = this.builder.op("quantizeLinear", [x, scale, zero], {}, { name: `${x.name}_quantized`, origin: [] });
-    return this.builder.op("dequantizeLinear", [bytes, scale, zero], {}, { name, origin: [] });
-  }
-
   /** Rounded to what bytes hold, under the given name. */
   #pair(v: Value, x: Value, name: string): Value {
     const [scale, zero] = this.#constants(v);
@@ -90,7 +83,7 @@ class Writer extends PlanRewriter {
     const bytes = this.plan.scaleOf.has(result);
     const last = bytes ? `${result.name}_float` : result.name;
     const own = activation ? `${result.name}_before_${activation.op}` : last;
-    const inputs = node.op === "takeChannels" ? [this.#joined(unit)] : this.#inputs(unit);
+    const inputs = this.#inputs(unit);
     const options = { name: node.name, outputNames: [own], origin: node.origin };
     let value = this.builder.op(node.op, inputs, node.attrs, options);
     if (activation) {
@@ -100,17 +93,6 @@ class Writer extends PlanRewriter {
     }
     this.floats.set(result, bytes ? this.#pair(result, value, result.name) : value);
     if (bytes) this.#paired.add(result);
-  }
-
-  /** The inputs whose channels are taken as one value: what is written as two operators has a pair between them. */
-  #joined(unit: Unit): Value {
-    const { node, result } = unit;
-    const inputs = this.#inputs(unit);
-    const [first] = inputs;
-    if (inputs.length === 1 && first) return first;
-    const name = `${result.name}_joined`;
-    const joined = this.builder.op("concat", inputs, { axis: 1 }, { name, origin: node.origin });
-    return this.#between(result, joined, `${name}_dequantized`);
   }
 
   #inputs({ kind, node, operands, result }: Unit): readonly (Value | undefined)[] {

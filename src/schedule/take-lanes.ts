@@ -9,7 +9,6 @@ import type { Read } from "../loop/nest.ts";
 import { simplifyExpr } from "../loop/simplify.ts";
 import { forLoop, letVar, store } from "../loop/stmt.ts";
 import type { Buffer, Expr, Stmt, Var } from "../loop/types.ts";
-import type { DType } from "../tensor/dtype.ts";
 import { must } from "../util/errors.ts";
 import { writesVectors } from "./conv-tile.ts";
 import { DoesNotFit } from "./epilogue.ts";
@@ -17,9 +16,6 @@ import type { Lowering, Schedule } from "./lowering.ts";
 
 /** Vectors of channels that are put together one after the other: more would be a kernel of many pages. */
 const MAX_BLOCKS = 128;
-
-/** Numbers whose vectors have a shuffle everywhere. */
-const MOVED: ReadonlySet<DType> = new Set(["float32", "uint8", "int8"]);
 
 /** Where one lane of a vector comes from: a vector of an operand, and the lane in it. */
 interface Source {
@@ -35,7 +31,7 @@ function sourceOf(l: Lowering, p: readonly Expr[]): Source {
   const lanes = l.machine.lanes;
   const read: Read = (operand, index, outside) => {
     const { buffer, layout } = l.place(operand);
-    if (outside || layout.kind !== "blocked" || layout.block !== lanes || buffer.dtype !== l.nest.result.dtype)
+    if (outside || layout.kind !== "blocked" || layout.block !== lanes || buffer.dtype !== "float32")
       throw new DoesNotFit("not a plain read of a blocked value");
     return load(buffer, offsetOf(operand.dims, layout, index));
   };
@@ -53,7 +49,7 @@ function sourceOf(l: Lowering, p: readonly Expr[]): Source {
 function assemble(prefix: string, sources: readonly Source[]): { readonly lets: readonly Stmt[]; readonly value: Expr } {
   const lanes = sources.length;
   const distinct = [...new Map(sources.map((s) => [s.key, s])).values()];
-  const vars = distinct.map((s, i): Var => variable(`${prefix}s${i}`, { dtype: s.buffer.dtype, lanes }));
+  const vars = distinct.map((s, i): Var => variable(`${prefix}s${i}`, { dtype: "float32", lanes }));
   const lets = distinct.map((s, i) => letVar(must(vars[i], "a vector"), load(s.buffer, s.at, lanes)));
   const first: Expr = must(vars[0], "a vector");
   const from = (i: number): number => sources.findIndex((s) => s.key === distinct[i]?.key);
@@ -83,7 +79,7 @@ export const takeLanes: Schedule = {
       nest.reduction ||
       nest.region ||
       nest.result.dims.length !== 4 ||
-      !MOVED.has(nest.result.dtype) ||
+      nest.result.dtype !== "float32" ||
       blocks > MAX_BLOCKS ||
       !writesVectors(l)
     )

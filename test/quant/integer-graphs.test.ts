@@ -114,17 +114,6 @@ class Chain {
     return this.builder.op("quantizedTable", [this.value, this.builder.constant(this.#bytes([256]))]);
   }
 
-  /** Some channels of one value, or of two, in an order of their own or with equal steps as a shuffle takes them. */
-  channels(): Value {
-    const { draw, value } = this;
-    const parts = draw(2) === 0 ? [value] : [value, value];
-    const total = parts.length * Number(value.shape[1]);
-    const stride = 1 + draw(3);
-    const shuffled = Array.from({ length: total }, (_, i) => (i * stride) % total);
-    const channels = draw(2) === 0 ? shuffled : Array.from({ length: 1 + draw(24) }, () => draw(total));
-    return this.builder.op("takeChannels", parts, { channels });
-  }
-
   finish(): Case["graph"] {
     const { value } = this;
     if (value.dtype === "float32") this.builder.output(value);
@@ -140,7 +129,7 @@ function step(c: Chain, kind: number): Value {
   if (kind === 4) return c.table();
   if (kind === 5 && h > 1 && w > 1)
     return c.builder.op("maxPool", [c.value], { kernel: [2, 2], strides: [2, 2], dilations: [1, 1], pads: [0, 0, 0, 0], ceilMode: false });
-  return c.draw(2) === 0 ? c.builder.op("concat", [c.value, c.value], { axis: 1 }) : c.channels();
+  return c.builder.op("concat", [c.value, c.value], { axis: 1 });
 }
 
 function caseFrom(tape: readonly number[], index: number): Case {
