@@ -147,14 +147,13 @@ async function main(): Promise<number> {
     const verdicts: Verdict[] = [];
     for (const group of groups) verdicts.push(...(await runGroup(folder, group, backend)));
     report(groups, verdicts);
-    const unused =
-      options.only === "" && options.group === undefined ? verdicts.filter((v) => v.state === "passed" && v.name in EXCLUSIONS) : [];
+    // Other targets round to half precision at other places, and may pass what the definitions do not.
+    const whole = options.only === "" && options.group === undefined && options.target === "interpret";
+    const unused = whole ? verdicts.filter((v) => v.state === "passed" && v.name in EXCLUSIONS) : [];
     unused.forEach((v) => process.stderr.write(`${v.name} passes: take it out of the exclusions\n`));
     const contradicted = contradictions(verdicts);
     contradicted.forEach((line) => process.stderr.write(`${line}\n`));
-    return contradicted.length > 0 || verdicts.some((v) => v.state === "failed") || (options.target === "interpret" && unused.length > 0)
-      ? 1
-      : 0;
+    return contradicted.length > 0 || verdicts.some((v) => v.state === "failed") || unused.length > 0 ? 1 : 0;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
