@@ -1,12 +1,9 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { LoopType } from "../../loop/types.ts";
 import { shuffleIntrinsic, type Intrinsic } from "./intrinsics.ts";
 import { roundedBytesIntrinsic } from "./rounded-bytes.ts";
 import { typeName, vectorTypedefs } from "./types.ts";
+import { runProgram, waysWith } from "../testing/c-program.ts";
 
 const LANES = [4, 8, 16] as const;
 const PARTS = [1, 2, 4] as const;
@@ -81,31 +78,14 @@ int main(void) {
 `;
 }
 
-const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
-
 const AVX512 = ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512vl"];
-const WAYS: readonly (readonly [compiler: string, flags: readonly string[], runner: readonly string[]])[] = [
-  ["cc", [], []],
-  ["gcc", [], []],
-  ["clang", [], []],
-  ...(process.arch === "x64"
-    ? [["gcc", ["-mavx2"], []] as const, ["clang", ["-mavx2"], []] as const, ["gcc", AVX512, []] as const, ["clang", AVX512, []] as const]
-    : []),
-  ["aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64"]],
-];
+const WAYS = waysWith([
+  ["gcc", ["-mavx2"]],
+  ["clang", ["-mavx2"]],
+  ["gcc", AVX512],
+  ["clang", AVX512],
+]);
 
-test.for(WAYS)("floats become the bytes that are defined, and bytes interleave: %s %j %j", ([compiler, flags, runner], { skip }) => {
-  for (const needed of [compiler, ...runner]) if (!has(needed)) skip(`there is no ${needed}`);
-  const folder = mkdtempSync(join(tmpdir(), "hone-bytes-"));
-  try {
-    const [source, binary] = [join(folder, "bytes.c"), join(folder, "bytes")];
-    writeFileSync(source, program());
-    execFileSync(compiler, ["-std=gnu11", "-O2", "-w", "-Wno-psabi", ...flags, source, "-o", binary, "-lm"]);
-    const [command, ...rest] = [...runner, binary] as const;
-    const { stdout, signal } = spawnSync(command, rest, { encoding: "utf8" });
-    if (signal === "SIGILL") skip("the CPU lacks the instructions");
-    expect(stdout).toBe("0");
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+test.for(WAYS)("floats become the bytes that are defined, and bytes interleave: %s %j %j", (way, { skip }) => {
+  expect(runProgram(program(), way, skip)).toBe("0");
 });

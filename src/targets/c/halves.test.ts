@@ -1,10 +1,7 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { loadHalves } from "./halves.ts";
 import { vectorTypedefs } from "./types.ts";
+import { runProgram, waysWith } from "../testing/c-program.ts";
 
 const HALVES = ["float16", "bfloat16"] as const;
 const LANES = [4, 8, 16] as const;
@@ -38,30 +35,12 @@ ${checks}  }
 `;
 }
 
-const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
+const WAYS = waysWith([
+  ["gcc", ["-mavx2", "-mf16c"]],
+  ["gcc", ["-mavx2"]],
+  ["clang", ["-mavx2", "-mf16c"]],
+]);
 
-const WAYS: readonly (readonly [compiler: string, flags: readonly string[], runner: readonly string[]])[] = [
-  ["cc", [], []],
-  ["gcc", [], []],
-  ["clang", [], []],
-  ...(process.arch === "x64"
-    ? [["gcc", ["-mavx2", "-mf16c"], []] as const, ["gcc", ["-mavx2"], []] as const, ["clang", ["-mavx2", "-mf16c"], []] as const]
-    : []),
-  ["aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64"]],
-];
-
-test.for(WAYS)("every half is widened to its float: %s %j %j", ([compiler, flags, runner], { skip }) => {
-  for (const needed of [compiler, ...runner]) if (!has(needed)) skip(`there is no ${needed}`);
-  const folder = mkdtempSync(join(tmpdir(), "hone-halves-"));
-  try {
-    const [source, binary] = [join(folder, "halves.c"), join(folder, "halves")];
-    writeFileSync(source, program());
-    execFileSync(compiler, ["-std=gnu11", "-O2", "-w", ...flags, source, "-o", binary, "-lm"]);
-    const [command, ...rest] = [...runner, binary] as const;
-    const { stdout, signal } = spawnSync(command, rest, { encoding: "utf8" });
-    if (signal === "SIGILL") skip("the CPU lacks the instructions");
-    expect(stdout).toBe("0");
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+test.for(WAYS)("every half is widened to its float: %s %j %j", (way, { skip }) => {
+  expect(runProgram(program(), way, skip)).toBe("0");
 });
