@@ -7,7 +7,7 @@ import type { Geometry, Tile } from "./conv-geometry.ts";
 import { channelRead } from "./epilogue.ts";
 import type { Lowering } from "./lowering.ts";
 import type { Turns } from "./share.ts";
-import { inputColumn, tileColumns, type TileRun } from "./tiles.ts";
+import { eachRun, inputColumn, tileColumns, type TileRun } from "./tiles.ts";
 
 const grid = <T>(rows: number, columns: number, f: (row: number, column: number) => T): T[] =>
   Array.from({ length: rows * columns }, (_, i) => f(Math.floor(i / columns), i % columns));
@@ -126,14 +126,7 @@ export function tileLoops(l: Lowering, g: Geometry, tile: Tile, body: TileBody, 
     tile.pixels,
   );
   const tilesOf = (block: Expr, blocks: number, label: string): readonly Stmt[] =>
-    runs.flatMap((run, i): readonly Stmt[] => {
-      const name = `${prefix}${label}${i}`;
-      const context = { l, g, prefix: name, n, block, oh, run, blocks, part };
-      if (run.count === 1) return body({ ...context, ow: int(run.from) });
-      const at = indexVar(`${name}ow`);
-      const end = run.from + run.count * run.width;
-      return [forLoop(at, end, body({ ...context, ow: at }), { from: int(run.from), step: run.width })];
-    });
+    eachRun(runs, `${prefix}${label}`, (ow, run, name) => body({ l, g, prefix: name, n, block, oh, ow, run, blocks, part }));
   const group = indexVar(`${prefix}group`);
   const even = Math.floor(total / tile.blocks);
   const rest = total - even * tile.blocks;

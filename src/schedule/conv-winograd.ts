@@ -11,7 +11,7 @@ import { geometryOf, type Geometry } from "./conv-geometry.ts";
 import { finishVector, writesVectors } from "./conv-tile.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { matchConv, type ConvMatch } from "./match.ts";
-import { tileColumns } from "./tiles.ts";
+import { eachRun, tileWhole } from "./tiles.ts";
 import { keepWeights, loadWeights } from "./weights.ts";
 import { packWinograd, PATCH, PRODUCTS, six, TILE, transformInput, transformOutput, zero } from "./winograd.ts";
 import { applied, eachTile, inside, named, stripLoops, stripsOf, type Strips, type TilePosition } from "./winograd-strips.ts";
@@ -97,8 +97,7 @@ function products(c: Context, prefix: string, weights: Buffer, base: Expr, block
   const type = typeOf("float32", lanes);
   const xi = indexVar(`${prefix}xi`);
   const perProduct = g.inputChannels * blocks * lanes;
-  const tileOf = (label: string, from: Expr, width: number): readonly Stmt[] => {
-    const name = `${prefix}${label}`;
+  const tileOf = (name: string, from: Expr, width: number): readonly Stmt[] => {
     const [icb, ic] = [indexVar(`${name}cb`), indexVar(`${name}ic`)];
     const acc = Array.from({ length: blocks }, (_, b) => Array.from({ length: width }, (__, t) => variable(`${name}acc${b}_${t}`, type)));
     const w = acc.map((_, b) => variable(`${name}w${b}`, type));
@@ -121,14 +120,12 @@ function products(c: Context, prefix: string, weights: Buffer, base: Expr, block
       ...acc.flatMap((row, b) => row.map((v, t) => store(c.sums, sumAt(b, t), v))),
     ];
   };
-  const runs = tileColumns({ output: plan.strip, input: plan.strip, kernel: 1, stride: 1, dilation: 1, pad: 0 }, plan.width);
-  const all = runs.flatMap((run, r): readonly Stmt[] => {
-    const at = indexVar(`${prefix}at${r}`);
-    if (run.count === 1) return tileOf(`g${r}`, int(run.from), run.width);
-    const end = run.from + run.count * run.width;
-    return [forLoop(at, end, tileOf(`g${r}`, at, run.width), { from: int(run.from), step: run.width })];
-  });
-  return forLoop(xi, PRODUCTS, all);
+  const runs = tileWhole(plan.strip, plan.width);
+  return forLoop(
+    xi,
+    PRODUCTS,
+    eachRun(runs, `${prefix}g`, (from, { width }, name) => tileOf(name, from, width)),
+  );
 }
 
 /** Transforms the sums of one group of blocks back, finishes them and writes what lies inside the result. */

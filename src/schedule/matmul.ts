@@ -14,7 +14,7 @@ import { must } from "../util/errors.ts";
 import { DoesNotFit } from "./epilogue.ts";
 import type { Lowering, Schedule } from "./lowering.ts";
 import { productAccesses, type Access } from "./match.ts";
-import { tileColumns, type TileRun } from "./tiles.ts";
+import { eachRun, tileWhole, type TileRun } from "./tiles.ts";
 import { laneRead, replaceVar } from "./vectorize.ts";
 import { keepWeights, loadWeights } from "./weights.ts";
 
@@ -195,12 +195,7 @@ function finish({ l }: Context, sum: Var, p: readonly Expr[], from: number, coun
 
 /** All rows of one panel for one part of the reduction. */
 function rowsOf(c: Context, panel: Panel, part: Part, runs: readonly TileRun[], name: string): readonly Stmt[] {
-  return runs.flatMap((run, i): readonly Stmt[] => {
-    if (run.count === 1) return tile(c, panel, part, `${name}r${i}`, int(run.from), run.width);
-    const row = indexVar(`${name}r${i}m`);
-    const end = run.from + run.count * run.width;
-    return [forLoop(row, end, tile(c, panel, part, `${name}r${i}`, row, run.width), { from: int(run.from), step: run.width })];
-  });
+  return eachRun(runs, `${name}r`, (row, { width }, prefix) => tile(c, panel, part, prefix, row, width));
 }
 
 /** Steps of the reduction for which a panel of the usual width stays in the first cache. */
@@ -240,7 +235,7 @@ function lowerProduct(l: Lowering, p: Product): readonly Stmt[] {
   const parts = packed ? partsOf(p, high.rows, whole) : 1;
   const kept = parts > 1 ? l.scratch("sums", p.rows * width) : undefined;
   const c: Context = { l, p, batch, panels: packed && keepWeights(l, p.right.operand, "panels", packed), kept };
-  const runs = tileColumns({ output: p.rows, input: p.rows, kernel: 1, stride: 1, dilation: 1, pad: 0 }, high.rows);
+  const runs = tileWhole(p.rows, high.rows);
   const rest = p.columns - whole * width;
   const number = indexVar(`${l.prefix}panel`);
   const panelAt = (n: Expr, vectors: number, last: number): Panel => ({

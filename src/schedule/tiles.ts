@@ -1,4 +1,7 @@
 /** How the columns of a convolution's result are cut into register tiles. */
+import { indexVar, int } from "../loop/expr.ts";
+import { forLoop } from "../loop/stmt.ts";
+import type { Expr, Stmt } from "../loop/types.ts";
 
 /** Equal tiles side by side; `edge` when some of their taps fall outside the input. */
 export interface TileRun {
@@ -37,4 +40,22 @@ export function tileColumns(c: Columns, most: number): readonly TileRun[] {
     from += w;
   }
   return runs;
+}
+
+/** The same where no tap falls outside, such as of columns that lie padded, or of what is no convolution. */
+export const tileWhole = (total: number, most: number): readonly TileRun[] =>
+  tileColumns({ output: total, input: total, kernel: 1, stride: 1, dilation: 1, pad: 0 }, most);
+
+/** Loops over the tiles of each run; `tile` gets where a tile begins, and a prefix for names. */
+export function eachRun(
+  runs: readonly TileRun[],
+  prefix: string,
+  tile: (from: Expr, run: TileRun, prefix: string) => readonly Stmt[],
+): readonly Stmt[] {
+  return runs.flatMap((run, i): readonly Stmt[] => {
+    const name = `${prefix}${i}`;
+    if (run.count === 1) return tile(int(run.from), run, name);
+    const at = indexVar(`${name}at`);
+    return [forLoop(at, run.from + run.count * run.width, tile(at, run, name), { from: int(run.from), step: run.width })];
+  });
 }

@@ -24,9 +24,9 @@ import { alloc, forLoop, ifThen, letMutable, letVar, setVar, store } from "../..
 import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
 import { geometryOf, type Geometry } from "../conv-geometry.ts";
-import { channelRead } from "../epilogue.ts";
+import { finishVector } from "../conv-tile.ts";
 import type { Lowering, Schedule } from "../lowering.ts";
-import { tileColumns } from "../tiles.ts";
+import { eachRun, tileWhole } from "../tiles.ts";
 import { PATCH, PRODUCTS, six, TILE } from "../winograd.ts";
 import { applied, eachTile, inside, named, namedAll, stripLoops, stripsOf, type Strips, type TilePosition } from "../winograd-strips.ts";
 import { writesBlocks } from "./conv.ts";
@@ -170,8 +170,7 @@ function products(c: Context, prefix: string, blocks: number, part: Expr, pairs:
   const { lanes } = g;
   const type = typeOf("int32", lanes);
   const xi = indexVar(`${prefix}xi`);
-  const tileOf = (label: string, from: Expr, width: number): readonly Stmt[] => {
-    const name = `${prefix}${label}`;
+  const tileOf = (name: string, from: Expr, width: number): readonly Stmt[] => {
     const pair = indexVar(`${name}pair`);
     const acc = Array.from({ length: blocks }, (_, b) => Array.from({ length: width }, (__, t) => variable(`${name}acc${b}_${t}`, type)));
     const w = acc.map((_, b) => variable(`${name}w${b}`, typeOf("int16", 2 * lanes)));
@@ -203,26 +202,22 @@ function products(c: Context, prefix: string, blocks: number, part: Expr, pairs:
       ...each((v, at) => store(c.sums, at, v)),
     ];
   };
-  const runs = tileColumns({ output: plan.strip, input: plan.strip, kernel: 1, stride: 1, dilation: 1, pad: 0 }, plan.width);
-  const all = runs.flatMap((run, r): readonly Stmt[] => {
-    const at = indexVar(`${prefix}at${r}`);
-    if (run.count === 1) return tileOf(`g${r}`, int(run.from), run.width);
-    const end = run.from + run.count * run.width;
-    return [forLoop(at, end, tileOf(`g${r}`, at, run.width), { from: int(run.from), step: run.width })];
-  });
-  return forLoop(xi, PRODUCTS, all);
+  const runs = tileWhole(plan.strip, plan.width);
+  return forLoop(
+    xi,
+    PRODUCTS,
+    eachRun(runs, `${prefix}g`, (from, { width }, name) => tileOf(name, from, width)),
+  );
 }
 
 /** Transforms the sums of one group of blocks back, requantises them and writes what lies inside the result. */
 function outputTransform(c: Context, prefix: string, block: Expr, blocks: number): Stmt {
   const { l, g } = c;
   const { lanes } = g;
-  const { nest } = l;
   const [b, i, j] = [indexVar(`${prefix}b`), indexVar(`${prefix}i`), indexVar(`${prefix}j`)];
   const small: Buffer = { name: `${prefix}small`, dtype: "int32", length: TILE * PATCH * lanes, access: "readwrite" };
   const smallAt = (row: Expr, column: Expr): Expr => mul(add(mul(row, int(PATCH)), column), int(lanes));
-  const target = l.place(nest.result).buffer;
-  const p = nest.result.dims.map((_, k) => indexVar(`${prefix}p${k}`));
+  const target = l.place(l.nest.result).buffer;
   const body = (t: Expr, at: TilePosition): readonly Stmt[] => {
     const [oh, ow] = [indexVar(`${prefix}h`), indexVar(`${prefix}w`)];
     const channelBlock = add(block, b);
@@ -234,10 +229,9 @@ function outputTransform(c: Context, prefix: string, block: Expr, blocks: number
     const plane = add(mul(at.n, int(Math.ceil(g.channels / lanes))), channelBlock);
     const writes = across.results.map((e, k) => {
       const offset = mul(add(mul(add(mul(plane, int(g.rows)), add(oh, i)), int(g.columns)), add(ow, int(k))), int(lanes));
-      const read = channelRead(l, { dims: nest.result.dims, p, channel: mul(channelBlock, int(lanes)), offset, lanes });
       const acc = variable(`${prefix}sum${k}`, e.type);
-      const value = nest.reduction?.finish ? nest.reduction.finish(acc, { p, r: [], read }) : acc;
-      return ifThen(compare("lt", add(ow, int(k)), int(g.columns)), [letVar(acc, e), store(target, offset, broadcast(value, lanes))]);
+      const value = finishVector(l, { prefix, channel: mul(channelBlock, int(lanes)), offset, lanes }, acc);
+      return ifThen(compare("lt", add(ow, int(k)), int(g.columns)), [letVar(acc, e), store(target, offset, value)]);
     });
     return [
       letVar(oh, mul(at.row, int(TILE))),

@@ -10,7 +10,7 @@ import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
 import { finishVector } from "../conv-tile.ts";
 import type { Lowering, Schedule } from "../lowering.ts";
-import { tileColumns } from "../tiles.ts";
+import { eachRun, tileWhole } from "../tiles.ts";
 import { int8Geometry, int8Tile, type Int8Geometry } from "./geometry.ts";
 import { matchInt8Conv, type Int8Match } from "./match.ts";
 import { packInt8 } from "./pack.ts";
@@ -105,14 +105,9 @@ function rowTiles(
   pixels: number,
   label: string,
 ): readonly Stmt[] {
-  const columns = { output: k.g.columns, input: k.g.columns, kernel: 1, stride: 1, dilation: 1, pad: 0 };
-  return tileColumns(columns, pixels).flatMap((run, i): readonly Stmt[] => {
-    const prefix = `${k.l.prefix}${label}${i}`;
-    if (run.count === 1) return tile(k, { ...at, prefix, ow: int(run.from), pixels: run.width }, source);
-    const ow = indexVar(`${prefix}ow`);
-    const body = tile(k, { ...at, prefix, ow, pixels: run.width }, source);
-    return [forLoop(ow, run.from + run.count * run.width, body, { from: int(run.from), step: run.width })];
-  });
+  return eachRun(tileWhole(k.g.columns, pixels), `${k.l.prefix}${label}`, (ow, { width }, prefix) =>
+    tile(k, { ...at, prefix, ow, pixels: width }, source),
+  );
 }
 
 /** Loops over groups of channel blocks; `body` gets the first block and how many there are. */

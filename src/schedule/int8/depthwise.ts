@@ -28,7 +28,7 @@ import type { Buffer, Expr, Stmt, Var } from "../../loop/types.ts";
 import { must } from "../../util/errors.ts";
 import { finishVector } from "../conv-tile.ts";
 import type { Schedule } from "../lowering.ts";
-import { tileColumns } from "../tiles.ts";
+import { eachRun, tileWhole } from "../tiles.ts";
 import { writesBlocks } from "./conv.ts";
 import { depthwiseTaps, type DepthwiseTaps } from "./depthwise-taps.ts";
 import { depthwiseWeights, type DepthwiseWeights } from "./depthwise-weights.ts";
@@ -140,14 +140,7 @@ function tile(k: Kernel, t: Tile): readonly Stmt[] {
 /** The tiles of one row of the result. */
 function rowTiles(k: Kernel, at: Pick<Tile, "plane" | "block" | "oh" | "top">, most: number): readonly Stmt[] {
   const { g, l } = k;
-  const columns = { output: g.columns, input: g.columns, kernel: 1, stride: 1, dilation: 1, pad: 0 };
-  return tileColumns(columns, most).flatMap((run, i): readonly Stmt[] => {
-    const prefix = `${l.prefix}t${i}`;
-    if (run.count === 1) return tile(k, { ...at, prefix, ow: int(run.from), pixels: run.width });
-    const ow = indexVar(`${prefix}ow`);
-    const body = tile(k, { ...at, prefix, ow, pixels: run.width });
-    return [forLoop(ow, run.from + run.count * run.width, body, { from: int(run.from), step: run.width })];
-  });
+  return eachRun(tileWhole(g.columns, most), `${l.prefix}t`, (ow, { width }, prefix) => tile(k, { ...at, prefix, ow, pixels: width }));
 }
 
 /** Bytes of staged rows that the nearest cache keeps beside weights and results. */
