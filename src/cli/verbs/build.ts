@@ -143,7 +143,7 @@ function dropRows({ points, float, chosen, judged }: AssignedInt8): (readonly [s
   const half = ({ fp32, int8, drop }: HalfDrop): string =>
     `AP ${percent(fp32.AP)} → ${percent(int8.AP)}, AP50 ${percent(fp32.AP50)} → ${percent(int8.AP50)}: ${drop.toFixed(2)} points lost`;
   return [
-    ["at most", `${points} points, for which ${plural(float.length, "layer")} stay in float32`],
+    ["at most", `${points} points, for which ${plural(float.length, "layer")} are computed in float32`],
     [`${chosen.fp32.images} photos chose`, half(chosen)],
     [`${judged.fp32.images} others judge`, half(judged)],
   ];
